@@ -1,0 +1,43 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// The law of the map: `Machine` never imports an engine and no engine imports `Machine`; they meet at `VirtualCPU`.
+// `X86` (the software CPU) may be imported by any engine and imports none. Only `Trapeze` names every engine.
+
+let strictSwift: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let strictC: [CSetting] = [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]
+
+let package = Package(
+    name: "trapeze",
+    products: [
+        .executable(name: "trapeze", targets: ["TrapezeCLI"]),
+        .library(name: "Trapeze", targets: ["Trapeze"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
+    targets: [
+        .target(name: "CPrimitives", cSettings: strictC),
+        .target(name: "Memory", dependencies: ["CPrimitives"], swiftSettings: strictSwift),
+        .target(name: "VirtualCPU", dependencies: ["Memory", "CPrimitives"], swiftSettings: strictSwift),
+        .target(name: "LocalAPIC", dependencies: ["VirtualCPU"], swiftSettings: strictSwift),
+        .target(
+            name: "X86", dependencies: ["VirtualCPU", "LocalAPIC", "Memory", "CPrimitives"],
+            swiftSettings: strictSwift),
+        .target(name: "Machine", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
+        .target(
+            name: "Trapeze", dependencies: ["Machine", "X86", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
+        .executableTarget(
+            name: "TrapezeCLI",
+            dependencies: [
+                "Trapeze",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strictSwift),
+        .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
+        .testTarget(
+            name: "X86Tests", dependencies: ["X86", "VirtualCPU", "Memory", "CPrimitives"], swiftSettings: strictSwift),
+    ],
+    cLanguageStandard: .gnu17
+)

@@ -1,0 +1,190 @@
+// The hot state of one software vCPU: one C struct with asserted offsets behind one stable pointer, used by the
+// interpreter, by generated code and by assembly alike. The engine-neutral `CPUState` is made from it on export only.
+#ifndef TRAPEZE_CPU_STATE_H
+#define TRAPEZE_CPU_STATE_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tz_cpu;
+struct tz_instruction;
+
+// Executes one decoded instruction. On entry `rip` already points behind it. A handler that raises an exception stores
+// it in `fault_*` and ends the block; the run loop then restores `rip`.
+typedef void (*tz_handler)(struct tz_cpu *_Nonnull, const struct tz_instruction *_Nonnull);
+
+// tz_instruction.flags
+enum {
+    TZ_INSN_MEMORY = 1 << 0,   // the r/m operand is in memory
+    TZ_INSN_LOCK = 1 << 1,     // LOCK prefix
+    TZ_INSN_REP = 1 << 2,      // F3 used as REP/REPE
+    TZ_INSN_REPNE = 1 << 3,    // F2 used as REPNE
+    TZ_INSN_CHECKED = 1 << 4,  // decoded outside 64-bit mode: segment limits and types are checked, linear is 32 bits
+    TZ_INSN_ENDS_BLOCK = 1 << 5,
+    TZ_INSN_HIGH_BYTE = 1 << 6, // an operand is AH, CH, DH or BH
+};
+
+// tz_instruction.prefixes: as encoded, whether mandatory or not
+enum {
+    TZ_PREFIX_66 = 1 << 0,
+    TZ_PREFIX_67 = 1 << 1,
+    TZ_PREFIX_F2 = 1 << 2,
+    TZ_PREFIX_F3 = 1 << 3,
+    TZ_PREFIX_REX = 1 << 4,
+    TZ_PREFIX_VEX = 1 << 5,
+    TZ_PREFIX_VEX_L = 1 << 6,
+    TZ_PREFIX_SEGMENT = 1 << 7,
+};
+
+// One decoded instruction, as the decoder produces it and the interpreter caches it. Integer register operands are byte
+// offsets into `tz_cpu` (8 × number; AH, CH, DH, BH are 8 × number + 1); vector, x87, segment and control registers
+// are numbers.
+typedef struct tz_instruction {
+    tz_handler _Nullable handler;
+    int64_t immediate;       // sign-extended; the offset of moffs and far pointers; handlers may own it after decoding
+    int32_t displacement;    // sign-extended
+    uint16_t mnemonic;       // raw value of `Mnemonic`
+    uint16_t row;            // native instructions: index of their table row. Far pointers: selector. ENTER: level
+    uint8_t length;          // bytes, 1...15
+    uint8_t width;           // operand width in bytes (1, 2, 4, 8; 16 and 32 for vectors)
+    uint8_t flags;           // TZ_INSN_*
+    uint8_t reg;             // ModRM.reg (or opcode) register operand, REX.R applied
+    uint8_t rm;              // ModRM.rm register operand if not TZ_INSN_MEMORY, REX.B applied
+    uint8_t base;            // byte offset of the base register; TZ_RIP_OFFSET or TZ_ZERO_OFFSET too
+    uint8_t index;           // byte offset of the index register or TZ_ZERO_OFFSET
+    uint8_t scale;           // shift count 0...3
+    uint8_t segment;         // number of the segment that the memory operand uses (TZ_ES...TZ_GS)
+    uint8_t form;            // raw value of `OperandForm`
+    uint8_t opcode;          // last opcode byte
+    uint8_t map;             // 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A
+    uint8_t prefixes;        // TZ_PREFIX_*
+    uint8_t modrm;
+    uint8_t vvvv;            // VEX.vvvv, inverted back
+    uint8_t rex;             // W R X B as bits 3..0, from REX or VEX
+    uint64_t address_mask;   // 0xffff, 0xffffffff or all ones
+} tz_instruction;
+
+static_assert(sizeof(tz_instruction) == 48, "instructions are cached in arrays of 48-byte elements");
+
+enum { TZ_ES, TZ_CS, TZ_SS, TZ_DS, TZ_FS, TZ_GS, TZ_LDTR, TZ_TR, TZ_SEGMENT_COUNT };
+
+// A segment register with its hidden part. `attributes` are in the layout of the VMX access rights (SDM volume 3,
+// table 25-2): type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15, unusable 16. `limit` is in bytes, expanded.
+typedef struct tz_segment {
+    uint64_t base;
+    uint32_t limit;
+    uint32_t attributes;
+    uint16_t selector;
+    uint16_t reserved[3];
+} tz_segment;
+
+typedef struct tz_table_register {
+    uint64_t base;
+    uint64_t limit;
+} tz_table_register;
+
+// Software TLB. An entry hits when (linear ^ tag) <= 4096 - size, so an access that crosses the page misses; the host
+// address is then linear + addend. Tags are page-aligned linear addresses; TZ_TLB_INVALID hits nothing.
+typedef struct tz_tlb_entry {
+    uint64_t tag;
+    uint64_t addend;
+} tz_tlb_entry;
+
+enum { TZ_TLB_ENTRIES = 512 };
+#define TZ_TLB_INVALID UINT64_C(0x0000800000000000) /* non-canonical: no valid access equals it */
+
+// The contexts that permissions depend on, so that a change of privilege needs no flush. Implicit supervisor accesses
+// (descriptor tables, TSS, at any CPL) use TZ_TLB_SUPERVISOR.
+enum { TZ_TLB_SUPERVISOR, TZ_TLB_USER, TZ_TLB_SUPERVISOR_AC, TZ_TLB_CONTEXTS };
+
+// The tables of a vCPU lie one after another: for each kind the contexts, TZ_TLB_ENTRIES entries each.
+enum { TZ_TLB_READ, TZ_TLB_WRITE, TZ_TLB_FETCH, TZ_TLB_KINDS };
+enum { TZ_TLB_TOTAL = TZ_TLB_KINDS * TZ_TLB_CONTEXTS * TZ_TLB_ENTRIES };
+
+// tz_cpu.attention: why the run loop must look up between blocks. Set from any thread by tz_atomic_or.
+enum {
+    TZ_ATTENTION_KICK = 1 << 0,       // leave run() as soon as possible
+    TZ_ATTENTION_INTERRUPT = 1 << 1,  // something was posted to the local APIC, or an unmasked interrupt may be pending
+    TZ_ATTENTION_NMI = 1 << 2,
+    TZ_ATTENTION_SMI = 1 << 3,
+    TZ_ATTENTION_INIT = 1 << 4,
+    TZ_ATTENTION_INVALIDATE = 1 << 5, // memory slots changed or pages with decoded code were written from outside
+    TZ_ATTENTION_STOP = 1 << 6,       // activity, `stop_reason` or pending_debug need the run loop (set by the vCPU itself)
+};
+
+// tz_cpu.activity
+enum { TZ_ACTIVE, TZ_HALTED, TZ_SHUTDOWN, TZ_WAIT_FOR_SIPI };
+
+// tz_cpu.shadow: interruptibility, as VMX encodes it (SDM volume 3, table 25-3)
+enum { TZ_SHADOW_STI = 1 << 0, TZ_SHADOW_MOV_SS = 1 << 1, TZ_SHADOW_NMI = 1 << 3 };
+
+// Counted by the vCPU's own thread; the names are those of `Counters`.
+typedef struct tz_counters {
+    uint64_t port_accesses, mmio_accesses, halts, exceptions, page_faults, interrupts, interrupt_windows;
+    uint64_t control_register_accesses, msr_accesses, cpuid_instructions, hypercalls;
+    uint64_t tlb_misses, tlb_flushes, blocks_decoded, code_invalidations, kicks;
+} tz_counters;
+
+typedef struct tz_cpu {
+    uint64_t gpr[16];            // RAX RCX RDX RBX RSP RBP RSI RDI R8...R15
+    uint64_t rip;                // offset in CS; while a handler runs: of the next instruction
+    uint64_t zero;               // always 0: stands for "no base" and "no index"
+    uint64_t arithmetic;         // SF ZF AF PF CF as LAHF leaves them in bits 15:8, OF in bit 0 (SETO AL)
+    uint64_t system_flags;       // RFLAGS without the six arithmetic flags; bit 1 set
+    const tz_instruction *_Nullable block_end;  // the run loop stops before it; null: stop after this instruction
+    const tz_instruction *_Nullable block_start;
+    uint64_t attention;          // TZ_ATTENTION_*
+    uint64_t instructions;       // retired before the current block began
+    uint64_t effective_base[TZ_SEGMENT_COUNT]; // what address generation adds: 0 for ES, CS, SS, DS in 64-bit mode
+    tz_tlb_entry *_Nonnull tlb_read;   // the tables of the current context
+    tz_tlb_entry *_Nonnull tlb_write;
+    tz_tlb_entry *_Nonnull tlb_fetch;
+    uint64_t stack_mask;         // 0xffff, 0xffffffff or all ones, by SS.B and mode
+
+    uint8_t cpl;
+    uint8_t code_width;          // 2, 4 or 8: default code size of CS
+    uint8_t long_mode;           // EFER.LMA
+    uint8_t activity;
+    uint8_t shadow;              // TZ_SHADOW_*
+    uint8_t tlb_context;         // TZ_TLB_*
+    uint8_t fault_pending;       // a fault_* is to be delivered
+    uint8_t fault_vector;
+    uint16_t fault_error;
+    uint8_t fault_has_error;
+    uint8_t alignment_checks;    // CR0.AM and RFLAGS.AC and CPL 3
+    uint8_t flat_segments;       // bit n: segment n is usable, flat (base 0, limit 4 GiB), readable, and writable if data
+    uint8_t bus_stop;            // reserved for the run loop
+    uint8_t breakpoints;         // DR7 enables any breakpoint, or RFLAGS.TF is set: single-step slow path
+    uint8_t trap_after;          // a #DB trap is pending after this instruction (I/O or data breakpoint, TF)
+
+    tz_segment segments[TZ_SEGMENT_COUNT];
+    tz_table_register gdtr, idtr;
+    uint64_t cr0, cr2, cr3, cr4, xcr0, efer;
+    uint64_t dr[4], dr6, dr7;
+    uint64_t pdpte[4];           // PAE paging: loaded with CR3
+    uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t pat, tsc_aux, tsc_offset, tsc_adjust, apic_base, misc_enable, debugctl, spec_ctrl, xss;
+
+    uint64_t reserved_alignment[5];
+    // x87 and MMX state in the layout of FXSAVE64 (its XMM and MXCSR parts are unused), and the vector registers whole.
+    // The state is allocated on a 64-byte boundary; both begin on one too (Swift imports no over-aligned types).
+    uint64_t fxsave[64];
+    uint64_t vector[16][4];
+    uint32_t mxcsr;
+    uint32_t reserved;
+
+    tz_counters counters;
+    tz_tlb_entry *_Nonnull tlb;  // TZ_TLB_TOTAL entries
+    void *_Nullable context;     // unmanaged reference to the Swift owner, for slow paths
+} tz_cpu;
+
+enum { TZ_RIP_OFFSET = 128, TZ_ZERO_OFFSET = 136 };
+static_assert(offsetof(tz_cpu, rip) == TZ_RIP_OFFSET, "RIP is addressed like a base register");
+static_assert(offsetof(tz_cpu, zero) == TZ_ZERO_OFFSET, "zero is addressed like a base register");
+static_assert(offsetof(tz_cpu, arithmetic) == 144, "offset used by assembly");
+static_assert(offsetof(tz_cpu, fxsave) % 64 == 0, "FXRSTOR needs alignment");
+static_assert(offsetof(tz_cpu, vector) % 64 == 0, "vector registers lie on cache lines");
+
+#endif

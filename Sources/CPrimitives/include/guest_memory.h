@@ -1,0 +1,75 @@
+// Access to guest RAM as hardware gives it: relaxed atomics of natural size, so that vCPU and device threads that race
+// on guest memory see one of the values written and never undefined behaviour. Pointers may be unaligned: an x86 host
+// performs the access whole within a cache line, as it would for the guest itself.
+#ifndef TRAPEZE_GUEST_MEMORY_H
+#define TRAPEZE_GUEST_MEMORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TZ_DEFINE_ACCESS(bits)                                                                                        \
+    typedef struct __attribute__((packed)) {                                                                          \
+        uint##bits##_t value;                                                                                         \
+    } tz_unaligned##bits;                                                                                             \
+    static inline uint##bits##_t tz_load##bits(const void *_Nonnull p) {                                              \
+        uint##bits##_t value;                                                                                         \
+        __asm__ volatile("mov %1, %0" : "=r"(value) : "m"(((const tz_unaligned##bits *)p)->value));   \
+        return value;                                                                                                 \
+    }                                                                                                                 \
+    static inline void tz_store##bits(void *_Nonnull p, uint##bits##_t value) {                                       \
+        __asm__ volatile("mov %1, %0"                                                                                 \
+                         : "=m"(((tz_unaligned##bits *)p)->value)                                     \
+                         : "r"(value)                                                                                 \
+                         : "memory");                                                                                 \
+    }                                                                                                                 \
+    /* LOCK CMPXCHG. Returns whether the exchange took place; `*expected` receives the value found. */                \
+    static inline bool tz_compare_exchange##bits(void *_Nonnull p, uint##bits##_t *_Nonnull expected,                 \
+                                                 uint##bits##_t desired) {                                            \
+        bool done;                                                                                                    \
+        uint##bits##_t found = *expected;                                                                             \
+        __asm__ volatile("lock cmpxchg %3, %1"                                                                        \
+                         : "=@ccz"(done), "+m"(((tz_unaligned##bits *)p)->value), "+a"(found)         \
+                         : "r"(desired)                                                                               \
+                         : "memory");                                                                                 \
+        *expected = found;                                                                                            \
+        return done;                                                                                                  \
+    }
+
+TZ_DEFINE_ACCESS(8)
+TZ_DEFINE_ACCESS(16)
+TZ_DEFINE_ACCESS(32)
+TZ_DEFINE_ACCESS(64)
+
+// LOCK CMPXCHG16B on a 16-byte aligned pointer. `expected` receives the value found.
+static inline bool tz_compare_exchange128(void *_Nonnull p, uint64_t expected[_Nonnull 2], uint64_t low, uint64_t high) {
+    bool done;
+    uint64_t a = expected[0], d = expected[1];
+    __asm__ volatile("lock cmpxchg16b %1"
+                     : "=@ccz"(done), "+m"(*(unsigned __int128 *)p), "+a"(a), "+d"(d)
+                     : "b"(low), "c"(high)
+                     : "memory");
+    expected[0] = a;
+    expected[1] = d;
+    return done;
+}
+
+// Flags shared between threads outside guest RAM (kicks, posted interrupts).
+static inline uint64_t tz_atomic_load(const uint64_t *_Nonnull p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+static inline void tz_atomic_store(uint64_t *_Nonnull p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }
+static inline uint64_t tz_atomic_exchange(uint64_t *_Nonnull p, uint64_t v) {
+    return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t tz_atomic_or(uint64_t *_Nonnull p, uint64_t v) {
+    return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t tz_atomic_and(uint64_t *_Nonnull p, uint64_t v) {
+    return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t tz_atomic_add(uint64_t *_Nonnull p, uint64_t v) {
+    return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+}
+
+// A new anonymous memory file, closed on exec; a negative errno on failure.
+int tz_memfd_create(const char *_Nonnull name);
+
+#endif

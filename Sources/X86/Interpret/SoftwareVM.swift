@@ -1,0 +1,54 @@
+// What the vCPUs of one VM share under a software engine: memory slots, the machine's bus and clock, the CPU model.
+
+import CPrimitives
+import Memory
+import VirtualCPU
+
+/// A software engine's part of a VM.
+// Sendable: memory slots and vCPUs change only while no vCPU runs; everything else is constant or thread-safe itself.
+final class SoftwareVM: EngineVM, @unchecked Sendable {
+    let bus: any Bus
+    let clock: Clock
+    let memory: GuestMemory
+    let model: CPUModel
+    var slots = MemorySlots()
+    private(set) var vcpus: [SoftwareCPU] = []
+
+    init(_ configuration: EngineConfiguration) throws(EngineError) {
+        bus = configuration.bus
+        clock = configuration.clock
+        memory = configuration.memory
+        guard let model = CPUModel(named: configuration.cpuModel) else {
+            throw EngineError("unknown CPU model '\(configuration.cpuModel)'; known: \(CPUModel.names.joined(separator: ", "))")
+        }
+        self.model = model
+    }
+
+    func map(_ region: MemoryRegion) throws(EngineError) {
+        guard slots.add(region) else { throw EngineError("no room for another memory region, or an overlap") }
+        for vcpu in vcpus { vcpu.memoryMapChanged() }
+    }
+
+    func unmap(_ region: MemoryRegion) throws(EngineError) {
+        guard slots.remove(base: region.base.rawValue) else { throw EngineError("no such memory region") }
+        for vcpu in vcpus { vcpu.memoryMapChanged() }
+    }
+
+    func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU {
+        let vcpu = SoftwareCPU(id: id, vm: self)
+        vcpus.append(vcpu)
+        return vcpu
+    }
+
+    func setINTR(_ asserted: Bool) { vcpus.first?.localAPIC.setLINT0(asserted) }
+
+    @discardableResult func signalMSI(address: UInt64, data: UInt32) -> Bool {
+        var accepted = false
+        for vcpu in vcpus where vcpu.localAPIC.accept(msiAddress: address, data: data) { accepted = true }
+        return accepted
+    }
+
+    func setInterruptLine(_ gsi: Int, level: Bool) {}  // no chip with pins is hosted here
+    func exportChips() -> ChipStates { ChipStates() }
+    func importChips(_ state: ChipStates) {}
+}

@@ -1,0 +1,71 @@
+// The guest-physical memory map as the software CPU uses it: a few slots in a plain array, searched linearly, each with
+// a byte per page that says whether decoded or translated code was made from the page.
+
+import CPrimitives
+import Memory
+
+/// One range of guest-physical memory.
+struct MemorySlot {
+    let base: UInt64
+    let size: UInt64
+    let host: UnsafeMutableRawPointer
+    /// Per page: written since last cleared. Set when a write entry is put into a TLB.
+    let dirty: UnsafeMutablePointer<UInt8>
+    /// Per page: non-zero while decoded code exists, so no TLB may hold a write entry for the page.
+    let code: UnsafeMutablePointer<UInt8>
+    let readOnly: Bool
+
+    @inline(__always) func contains(_ address: UInt64) -> Bool { address &- base < size }
+    @inline(__always) func page(_ address: UInt64) -> Int { Int(truncatingIfNeeded: (address &- base) >> 12) }
+    @inline(__always) func pointer(_ address: UInt64) -> UnsafeMutableRawPointer {
+        host + Int(truncatingIfNeeded: address &- base)
+    }
+}
+
+/// The slots of a VM. Changed only while no vCPU runs.
+struct MemorySlots: ~Copyable {
+    static let capacity = 32
+    // SAFETY: allocated for `capacity` slots for the life of this value; only the first `count` are initialised.
+    private let slots = UnsafeMutablePointer<MemorySlot>.allocate(capacity: capacity)
+    private(set) var count = 0
+
+    deinit {
+        for index in 0..<count { slots[index].code.deallocate() }
+        slots.deallocate()
+    }
+
+    /// The slot that holds a guest-physical address; nil where there is no memory.
+    @inline(__always) func slot(containing address: UInt64) -> UnsafeMutablePointer<MemorySlot>? {
+        for index in 0..<count where slots[index].contains(address) { return slots + index }
+        return nil
+    }
+
+    /// Adds a region; false when there is no room or it overlaps.
+    mutating func add(_ region: MemoryRegion) -> Bool {
+        let base = region.base.rawValue
+        guard count < Self.capacity else { return false }
+        for index in 0..<count where slots[index].base < base + region.size && base < slots[index].base + slots[index].size {
+            return false
+        }
+        let pages = Int(region.size >> pageShift)
+        let code = UnsafeMutablePointer<UInt8>.allocate(capacity: pages)
+        code.initialize(repeating: 0, count: pages)
+        (slots + count).initialize(
+            to: MemorySlot(
+                base: base, size: region.size, host: region.host, dirty: region.dirty, code: code,
+                readOnly: region.readOnly))
+        count += 1
+        return true
+    }
+
+    /// Removes the region that begins at `base`; false when there is none.
+    mutating func remove(base: UInt64) -> Bool {
+        for index in 0..<count where slots[index].base == base {
+            slots[index].code.deallocate()
+            count -= 1
+            slots[index] = slots[count]
+            return true
+        }
+        return false
+    }
+}
