@@ -35,6 +35,7 @@ public final class Clock: Sendable {
     private struct State {
         var timers: [ObjectIdentifier: (deadline: UInt64, timer: ClockTimer)] = [:]
         var threadRunning = false
+        var earlierDeadline: (@Sendable () -> Void)?
         var wakeAt: UInt64 = .max
     }
 
@@ -116,13 +117,24 @@ public final class Clock: Sendable {
         }
     }
 
+    /// Instruction mode: calls `action` whenever a timer is armed before all others, so that whoever runs instructions up
+    /// to the next deadline can stop and look again.
+    public func onEarlierDeadline(_ action: @escaping @Sendable () -> Void) {
+        condition.lock()
+        state.earlierDeadline = action
+        condition.unlock()
+    }
+
     // MARK: Timers
 
     func arm(_ timer: ClockTimer, at deadline: UInt64) {
         condition.lock()
+        let first = source == .instructions && deadline < (earliest()?.deadline ?? .max)
         state.timers[ObjectIdentifier(timer)] = (deadline, timer)
         if deadline < state.wakeAt { condition.broadcast() }
+        let observer = first ? state.earlierDeadline : nil
         condition.unlock()
+        observer?()
     }
 
     func disarm(_ timer: ClockTimer) {
