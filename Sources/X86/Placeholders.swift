@@ -2,13 +2,6 @@
 import CPrimitives
 
 // system
-struct CPUModel { init?(named: String) { nil }; static let names: [String] = [] }
-extension CPU {
-    func checkedLinearAddress(_ offset: UInt64, segment: UInt8, size: Int, _ access: Access) throws(GuestFault) -> UInt64 { 0 }
-    func loadSlow(_ linear: UInt64, size: Int) throws(GuestFault) -> UInt64 { 0 }
-    func storeSlow(_ linear: UInt64, size: Int, value: UInt64) throws(GuestFault) {}
-    func modifySlow<T: GuestInteger>(_ type: T.Type, _ linear: UInt64, locked: Bool, _ body: (T) throws(GuestFault) -> T) throws(GuestFault) {}
-}
 func systemHandler(_ i: UnsafeMutablePointer<tz_instruction>) -> tz_handler? { nil }
 // integer
 func integerHandler(_ i: UnsafeMutablePointer<tz_instruction>) -> tz_handler? { nil }
