@@ -3,8 +3,6 @@ import CPrimitives
 
 // system
 func systemHandler(_ i: UnsafeMutablePointer<tz_instruction>) -> tz_handler? { nil }
-// integer
-func integerHandler(_ i: UnsafeMutablePointer<tz_instruction>) -> tz_handler? { nil }
 // native
 func nativeHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -> tz_handler? { nil }
 enum NativeTable {
@@ -12,7 +10,6 @@ enum NativeTable {
     static func hasModRM(_ row: UInt16) -> Bool { true }
     static func hasImmediate(_ row: UInt16) -> Bool { false }
 }
-func integerHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -> tz_handler? { nil }
 enum MSR {
     static let efer: UInt32 = 0xc000_0080, star: UInt32 = 0xc000_0081, lstar: UInt32 = 0xc000_0082
     static let cstar: UInt32 = 0xc000_0083, sfmask: UInt32 = 0xc000_0084, kernelGSBase: UInt32 = 0xc000_0102
