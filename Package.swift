@@ -37,6 +37,8 @@ let package = Package(
             swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
         .testTarget(
+            name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
+        .testTarget(
             name: "X86Tests", dependencies: ["X86", "VirtualCPU", "Memory", "CPrimitives"], swiftSettings: strictSwift),
     ],
     cLanguageStandard: .gnu17
