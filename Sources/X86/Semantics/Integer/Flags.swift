@@ -92,7 +92,7 @@ extension CPU {
         new &= ~RFLAGS.rf
         setStackPointer(self[.rsp] &+ UInt64(MemoryLayout<T>.size))
         rflags = new
-        systemFlagsChanged()
+        refreshFlagDependents()
         endBlock()
     }
 }
