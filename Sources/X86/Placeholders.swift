@@ -5,11 +5,6 @@ import CPrimitives
 func systemHandler(_ i: UnsafeMutablePointer<tz_instruction>) -> tz_handler? { nil }
 // native
 func nativeHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -> tz_handler? { nil }
-enum NativeTable {
-    static func lookup(map: UInt8, prefix: UInt8, vex: Bool, l: Bool, w: Bool, opcode: UInt8, modrm: UInt8) -> UInt16? { nil }
-    static func hasModRM(_ row: UInt16) -> Bool { true }
-    static func hasImmediate(_ row: UInt16) -> Bool { false }
-}
 enum MSR {
     static let efer: UInt32 = 0xc000_0080, star: UInt32 = 0xc000_0081, lstar: UInt32 = 0xc000_0082
     static let cstar: UInt32 = 0xc000_0083, sfmask: UInt32 = 0xc000_0084, kernelGSBase: UInt32 = 0xc000_0102
