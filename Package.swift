@@ -43,6 +43,7 @@ let package = Package(
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
+        .testTarget(name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU"], swiftSettings: strictSwift),
         .testTarget(
             name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
         .testTarget(
