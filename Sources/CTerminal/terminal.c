@@ -127,8 +127,13 @@ void tz_signals_install(void) {
         sigaction(end_signals[i], NULL, &before);
         if (before.sa_handler != SIG_IGN) set_handler(end_signals[i], on_end, NULL);
     }
-    for (size_t i = 0; i < sizeof crash_signals / sizeof *crash_signals; i++)
+    // Swift's runtime has handlers that hold a crashed process on a terminal until a key is pressed. They get the
+    // signal only if someone asked for them.
+    int backtraces = getenv("SWIFT_BACKTRACE") != NULL;
+    for (size_t i = 0; i < sizeof crash_signals / sizeof *crash_signals; i++) {
+        if (!backtraces) set_default(crash_signals[i]);
         set_handler(crash_signals[i], on_crash, &before_crash[crash_signals[i]]);
+    }
     struct sigaction before;
     sigaction(SIGTSTP, NULL, &before);
     if (before.sa_handler != SIG_IGN) set_handler(SIGTSTP, on_stop, NULL);
