@@ -2,16 +2,7 @@
 import CPrimitives
 
 // system
-struct CPUModel { init?(named: String) { nil }; static let names: [String] = [] }
-extension CPU {
-    func checkedLinearAddress(_ offset: UInt64, segment: UInt8, size: Int, _ access: Access) throws(GuestFault) -> UInt64 { 0 }
-    func loadSlow(_ linear: UInt64, size: Int) throws(GuestFault) -> UInt64 { 0 }
-    func storeSlow(_ linear: UInt64, size: Int, value: UInt64) throws(GuestFault) {}
-    func modifySlow<T: GuestInteger>(_ type: T.Type, _ linear: UInt64, locked: Bool, _ body: (T) throws(GuestFault) -> T) throws(GuestFault) {}
-}
 func systemHandler(_ i: UnsafeMutablePointer<tz_instruction>) -> tz_handler? { nil }
-// integer
-func integerHandler(_ i: UnsafeMutablePointer<tz_instruction>) -> tz_handler? { nil }
 // native
 func nativeHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -> tz_handler? { nil }
 enum NativeTable {
@@ -19,8 +10,6 @@ enum NativeTable {
     static func hasModRM(_ row: UInt16) -> Bool { true }
     static func hasImmediate(_ row: UInt16) -> Bool { false }
 }
-func integerHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -> tz_handler? { nil }
-struct FetchedCode { var host: UnsafePointer<UInt8>; var physical: UInt64 }
 enum MSR {
     static let efer: UInt32 = 0xc000_0080, star: UInt32 = 0xc000_0081, lstar: UInt32 = 0xc000_0082
     static let cstar: UInt32 = 0xc000_0083, sfmask: UInt32 = 0xc000_0084, kernelGSBase: UInt32 = 0xc000_0102
@@ -30,16 +19,11 @@ enum MSR {
 }
 struct MemoryTypeRanges { var all: [(UInt32, UInt64)] { [] }; subscript(number: UInt32) -> UInt64? { get { nil } set {} } }
 extension CPU {
-    func segment(_ s: SegmentRegister) -> UnsafeMutablePointer<tz_segment> { fatalError() }
-    func flushTLB() {}
-    func revokeWriteEntries(host: UnsafeMutableRawPointer) {}
-    func refreshDerivedState() {}
     func deliverPendingFault() {}
     func deliverNMI() {}
     func deliverInterrupt(vector: UInt8) {}
     func checkInstructionBreakpoint() throws(GuestFault) -> Bool { false }
     func finishStep(trapFlag: Bool) {}
-    func fetchPointer(_ linear: UInt64) throws(GuestFault) -> FetchedCode { throw .generalProtection() }
     func exportXSAVE() -> [UInt8] { [] }
     func importXSAVE(_ i: [UInt8]) {}
 }

@@ -51,7 +51,7 @@ extension SoftwareCPU {
     /// Decodes from `linear` to the end of the block: a branch, an instruction that may change how to go on, the end of
     /// the page, or `Block.maximumCount` instructions.
     private func buildBlock(
-        _ linear: UInt64, _ fetched: FetchedCode, mode: UInt8
+        _ linear: UInt64, _ fetched: FetchPage, mode: UInt8
     ) throws(GuestFault) -> UnsafeMutablePointer<Block> {
         if codeCache.room() == nil { forgetAllCode() }
         let cpu = CPU(state)

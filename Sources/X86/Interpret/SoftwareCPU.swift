@@ -36,8 +36,7 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
         memory.initializeMemory(as: UInt8.self, repeating: 0, count: stateSize)
         let state = memory.bindMemory(to: tz_cpu.self, capacity: 1)
         self.state = state
-        let tlb = UnsafeMutablePointer<tz_tlb_entry>.allocate(capacity: Int(TZ_TLB_TOTAL))
-        tlb.initialize(repeating: tz_tlb_entry(tag: TZ_TLB_INVALID, addend: 0), count: Int(TZ_TLB_TOTAL))
+        let tlb = TLB.allocate()
         state.pointee.tlb = tlb
         state.pointee.tlb_read = tlb
         state.pointee.tlb_write = tlb
@@ -52,11 +51,12 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
             },
             endOfInterrupt: { [bus = vm.bus] vector in bus.endOfInterrupt(vector: vector) })
         state.pointee.context = Unmanaged.passUnretained(self).toOpaque()
+        CPU(state).memoryMapChanged()
         reset()
     }
 
     deinit {
-        state.pointee.tlb.deallocate()
+        TLB.deallocate(state.pointee.tlb)
         UnsafeMutableRawPointer(state).deallocate()
     }
 
@@ -133,7 +133,7 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
 
     func memoryMapChanged() {
         forgetAllCode()
-        CPU(state).flushTLB()
+        CPU(state).memoryMapChanged()
     }
 
     // MARK: Time and counters
