@@ -33,7 +33,7 @@ import Testing
     @Test func verboseGivesOneLine() throws {
         let result = try run("run", "exit-status", "--engine", "interpret", "-v")
         #expect(result.errorLines.count == 1)
-        #expect(result.errors.contains(/^trapeze: exit-status on interpret: exited, status 42, .* instructions /))
+        #expect(result.errors.contains(#/^trapeze: exit-status on interpret: exited, status 42, .* instructions /#))
     }
 
     // MARK: The console
