@@ -47,6 +47,8 @@ let package = Package(
         .testTarget(
             name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
         .testTarget(
+            name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
+        .testTarget(
             name: "X86Tests", dependencies: ["X86", "VirtualCPU", "Memory", "CPrimitives"], swiftSettings: strictSwift),
     ],
     cLanguageStandard: .gnu17
