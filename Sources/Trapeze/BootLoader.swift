@@ -2,26 +2,14 @@
 // loading itself is the machine's.
 
 import Foundation
+import Machine
 
 /// A way to start a machine.
 public protocol BootLoader: Sendable {
-    /// Checks that the files are there and readable; what is in them is looked at when the machine is made.
+    /// Checks what can be checked before there is a machine: that the files can be read and are of the right kind.
     func validate() throws(ConfigurationError)
     /// What the machine is to load.
     var bootSource: BootSource { get }
-}
-
-/// What a machine loads, for each of the ways to start one.
-public enum BootSource: Sendable {
-    /// A kernel whose form is found by looking at it: a Linux bzImage, an ELF file with a PVH entry point, or a
-    /// Multiboot 1 kernel.
-    case kernel(BootFile, initialRamdisk: BootFile?, commandLine: [UInt8])
-    /// A Multiboot 1 kernel with its modules.
-    case multiboot(BootFile, modules: [MultibootModule], commandLine: [UInt8])
-    /// A firmware image that ends at 4 GiB.
-    case firmware(BootFile)
-    /// Bytes at an address, entered in real mode.
-    case flatBinary(BootFile, loadAddress: UInt64, entryPoint: UInt64)
 }
 
 /// Starts a Linux kernel: a bzImage by the 64-bit boot protocol, or a vmlinux (ELF) through PVH.
@@ -30,32 +18,34 @@ public struct LinuxBootLoader: BootLoader {
     public var kernel: BootFile
     /// The initial RAM disk, if there is one.
     public var initialRamdisk: BootFile?
-    /// The kernel's command line. Bytes, for Linux has no notion of their encoding.
-    public var commandLine: [UInt8]
+    /// The kernel's command line.
+    public var commandLine: String
 
     /// Starts the kernel in a file.
     public init(kernelURL: URL, initialRamdiskURL: URL? = nil, commandLine: String = "") {
-        kernel = .file(kernelURL)
-        initialRamdisk = initialRamdiskURL.map { .file($0) }
-        self.commandLine = Array(commandLine.utf8)
+        self.init(
+            kernel: BootFile(url: kernelURL), initialRamdisk: initialRamdiskURL.map { BootFile(url: $0) },
+            commandLine: commandLine)
     }
 
     /// Starts a kernel that is given as a file or as bytes.
-    public init(kernel: BootFile, initialRamdisk: BootFile? = nil, commandLine: [UInt8] = []) {
+    public init(kernel: BootFile, initialRamdisk: BootFile? = nil, commandLine: String = "") {
         self.kernel = kernel
         self.initialRamdisk = initialRamdisk
         self.commandLine = commandLine
     }
 
-    /// Checks that the files can be read and are not empty.
+    /// Checks that the kernel is Linux's and that the initial RAM disk can be read.
     public func validate() throws(ConfigurationError) {
-        _ = try kernel.checkedSize(as: "kernel")
-        _ = try initialRamdisk?.checkedSize(as: "initrd")
+        guard try KernelKind(of: kernel) == .linux else {
+            throw ConfigurationError(.badFile, "\(kernel.name): a Multiboot kernel, not Linux's")
+        }
+        try initialRamdisk?.validate()
     }
 
     /// The files and how they are entered.
     public var bootSource: BootSource {
-        .kernel(kernel, initialRamdisk: initialRamdisk, commandLine: commandLine)
+        .kernel(kernel, modules: initialRamdisk.map { [BootModule($0)] } ?? [], commandLine: commandLine)
     }
 }
 
@@ -64,12 +54,12 @@ public struct MultibootModule: Sendable, Equatable {
     /// The file.
     public var file: BootFile
     /// The string that comes with it, by custom the file's name and arguments.
-    public var commandLine: [UInt8]
+    public var text: String
 
     /// Pairs a file with its string.
-    public init(file: BootFile, commandLine: [UInt8]) {
+    public init(file: BootFile, text: String) {
         self.file = file
-        self.commandLine = commandLine
+        self.text = text
     }
 }
 
@@ -80,23 +70,27 @@ public struct MultibootBootLoader: BootLoader {
     /// Its modules, in order.
     public var modules: [MultibootModule]
     /// The kernel's command line.
-    public var commandLine: [UInt8]
+    public var commandLine: String
 
     /// Starts a kernel with its modules.
-    public init(kernel: BootFile, modules: [MultibootModule] = [], commandLine: [UInt8] = []) {
+    public init(kernel: BootFile, modules: [MultibootModule] = [], commandLine: String = "") {
         self.kernel = kernel
         self.modules = modules
         self.commandLine = commandLine
     }
 
-    /// Checks that the files can be read and are not empty.
+    /// Checks that the kernel is a Multiboot one and that the modules can be read.
     public func validate() throws(ConfigurationError) {
-        _ = try kernel.checkedSize(as: "kernel")
-        for module in modules { _ = try module.file.checkedSize(as: "module", allowEmpty: true) }
+        guard try KernelKind(of: kernel) == .multiboot else {
+            throw ConfigurationError(.badFile, "\(kernel.name): a Linux kernel, not a Multiboot one")
+        }
+        for module in modules { try module.file.validate() }
     }
 
     /// The files and how they are entered.
-    public var bootSource: BootSource { .multiboot(kernel, modules: modules, commandLine: commandLine) }
+    public var bootSource: BootSource {
+        .kernel(kernel, modules: modules.map { BootModule($0.file, text: $0.text) }, commandLine: commandLine)
+    }
 }
 
 /// Starts firmware, such as a BIOS, at the reset vector.
@@ -108,12 +102,12 @@ public struct FirmwareBootLoader: BootLoader {
     public init(firmware: BootFile) { self.firmware = firmware }
 
     /// Starts the image in a file.
-    public init(firmwareURL: URL) { firmware = .file(firmwareURL) }
+    public init(firmwareURL: URL) { firmware = BootFile(url: firmwareURL) }
 
-    /// Checks that the files can be read and are not empty.
-    public func validate() throws(ConfigurationError) { _ = try firmware.checkedSize(as: "firmware") }
+    /// Checks that the image can be read.
+    public func validate() throws(ConfigurationError) { try firmware.validate() }
 
-    /// The files and how they are entered.
+    /// The file and how it is entered.
     public var bootSource: BootSource { .firmware(firmware) }
 }
 
@@ -133,9 +127,9 @@ public struct FlatBinaryBootLoader: BootLoader {
         self.entryPoint = entryPoint ?? loadAddress
     }
 
-    /// Checks that the files can be read and are not empty.
-    public func validate() throws(ConfigurationError) { _ = try binary.checkedSize(as: "flat binary") }
+    /// Checks that the file can be read.
+    public func validate() throws(ConfigurationError) { try binary.validate() }
 
-    /// The files and how they are entered.
-    public var bootSource: BootSource { .flatBinary(binary, loadAddress: loadAddress, entryPoint: entryPoint) }
+    /// The file and how it is entered.
+    public var bootSource: BootSource { .flat(binary, loadAddress: loadAddress, entry: entryPoint) }
 }

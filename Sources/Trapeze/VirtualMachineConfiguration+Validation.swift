@@ -8,6 +8,17 @@ extension VirtualMachineConfiguration {
     ///
     /// - Throws: `ConfigurationError` for the first thing found wrong.
     public func validate() throws(ConfigurationError) {
+        try validateMachine()
+        guard let bootLoader else {
+            throw ConfigurationError(.invalidValue, "nothing to boot: the configuration has no boot loader")
+        }
+        try bootLoader.validate()
+    }
+
+    /// Checks everything but the boot loader, for programs to which getting what boots is costly.
+    ///
+    /// - Throws: `ConfigurationError` for the first thing found wrong.
+    public func validateMachine() throws(ConfigurationError) {
         guard cpuCount >= 1 else {
             throw ConfigurationError(.invalidValue, "a machine needs a vCPU; \(cpuCount) were asked for")
         }
@@ -22,10 +33,6 @@ extension VirtualMachineConfiguration {
                     + Self.cpuModels.joined(separator: ", "))
         }
         _ = try EngineRegistry.decide(engine)
-        guard let bootLoader else {
-            throw ConfigurationError(.invalidValue, "nothing to boot: the configuration has no boot loader")
-        }
-        try bootLoader.validate()
     }
 
     private func validateMemory() throws(ConfigurationError) {

@@ -23,10 +23,10 @@ extension RunCommand {
             return GuestToRun(name: nil, bootLoader: try kernelBootLoader(kernel))
         }
         if let firmware {
-            return GuestToRun(name: nil, bootLoader: FirmwareBootLoader(firmware: .file(fileURL(firmware))))
+            return GuestToRun(name: nil, bootLoader: FirmwareBootLoader(firmware: .file(firmware)))
         }
         if let flat {
-            return GuestToRun(name: nil, bootLoader: FlatBinaryBootLoader(binary: .file(fileURL(flat))))
+            return GuestToRun(name: nil, bootLoader: FlatBinaryBootLoader(binary: .file(flat)))
         }
         let name = guest ?? "tour"
         if name == debianName { return try prepareDebian() }
@@ -44,10 +44,9 @@ extension RunCommand {
         return GuestToRun(name: name, bootLoader: embedded.bootLoader)
     }
 
-    /// The machine for the guest, its serial port not yet wired.
-    func makeConfiguration(for guest: GuestToRun) -> VirtualMachineConfiguration {
+    /// The machine, with nothing to boot yet and its serial port not wired.
+    func makeConfiguration() -> VirtualMachineConfiguration {
         var configuration = VirtualMachineConfiguration()
-        configuration.bootLoader = guest.bootLoader
         configuration.memorySize = memory.bytes
         configuration.cpuCount = cpus
         configuration.cpuModel = cpu
@@ -78,9 +77,7 @@ extension RunCommand {
 
     private func prepareDebian() throws -> GuestToRun {
         // What can be found wrong without a download is found first.
-        var check = makeConfiguration(for: GuestToRun(name: debianName, bootLoader: NothingYet()))
-        check.serialPort = nil
-        do throws(ConfigurationError) { try check.validate() } catch { throw Failure(error) }
+        do throws(ConfigurationError) { try makeConfiguration().validateMachine() } catch { throw Failure(error) }
 
         var options = DebianGuestOptions()
         options.kernel = debianKernel ?? .cloud
@@ -97,8 +94,8 @@ extension RunCommand {
         do throws(DebianGuestError) {
             let guest = try DebianGuest.prepare(options) { say($0) }
             let loader = LinuxBootLoader(
-                kernel: .file(fileURL(guest.kernelPath)),
-                initialRamdisk: .bytes(guest.initrd, name: "of Debian"), commandLine: Array(guest.commandLine.utf8))
+                kernel: .file(guest.kernelPath), initialRamdisk: .bytes(guest.initrd, name: "Debian's initramfs"),
+                commandLine: guest.commandLine)
             return GuestToRun(name: debianName, bootLoader: loader, endOfInput: guest.endOfInput)
         } catch {
             throw Failure(error.description)
@@ -108,16 +105,32 @@ extension RunCommand {
     // MARK: Kernels
 
     private func kernelBootLoader(_ path: String) throws -> any BootLoader {
-        LinuxBootLoader(
-            kernel: .file(fileURL(path)), initialRamdisk: initrd.map { .file(fileURL($0)) },
-            commandLine: Array((append ?? "").utf8))
+        let kernel = BootFile.file(path)
+        do throws(ConfigurationError) {
+            switch try KernelKind(of: kernel) {
+            case .linux:
+                return LinuxBootLoader(
+                    kernel: kernel, initialRamdisk: initrd.map { .file($0) }, commandLine: append ?? "")
+            case .multiboot:
+                return MultibootBootLoader(
+                    kernel: kernel, modules: MultibootModule.list(initrd ?? ""), commandLine: append ?? "")
+            }
+        } catch {
+            throw Failure(error)
+        }
     }
 }
 
-/// Stands in for a boot loader while the rest of a configuration is checked.
-private struct NothingYet: BootLoader {
-    func validate() throws(ConfigurationError) {}
-    var bootSource: BootSource { .firmware(.bytes([], name: "")) }
+extension MultibootModule {
+    /// Modules as QEMU has them written: "FILE ARGUMENTS,FILE ARGUMENTS", where a comma in a name is doubled.
+    static func list(_ text: String) -> [MultibootModule] {
+        let comma = "\u{0}"
+        return text.replacingOccurrences(of: ",,", with: comma).split(separator: ",").map { entry in
+            let entry = entry.replacingOccurrences(of: comma, with: ",")
+            let path = entry.prefix { $0 != " " }
+            return MultibootModule(file: .file(String(path)), text: entry)
+        }
+    }
 }
 
 extension EmbeddedGuest {
@@ -132,6 +145,3 @@ extension EmbeddedGuest {
         }
     }
 }
-
-/// A path as the user wrote it, relative to the current folder.
-func fileURL(_ path: String) -> URL { URL(fileURLWithPath: path) }

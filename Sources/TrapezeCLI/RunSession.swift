@@ -74,7 +74,8 @@ struct RunSession {
     }
 
     private func makeMachine(_ console: Console) throws -> VirtualMachine {
-        var configuration = options.makeConfiguration(for: guest)
+        var configuration = options.makeConfiguration()
+        configuration.bootLoader = guest.bootLoader
         configuration.serialPort = console.attachment
         do throws(ConfigurationError) {
             return try VirtualMachine(configuration: configuration)
