@@ -40,6 +40,7 @@ struct DebianInitramfs {
         archive.addFolder(root)
         try archive.addFile(root + "/busybox", permissions: 0o755, try HostFiles.read(entry.busyboxPath))
         try archive.addFile(root + "/exit", permissions: 0o755, ExitProgram.file)
+        try archive.addFile(root + "/foreground", permissions: 0o755, ForegroundProgram.file)
         try archive.addFile(root + "/session", try script.sessionFile())
         archive.addFolder(root + "/modules")
         for name in entry.modules {

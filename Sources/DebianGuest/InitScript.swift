@@ -24,6 +24,7 @@ struct InitScript {
     static let folder = "/trapeze"
     static let busybox = folder + "/busybox"
     static let exitProgram = folder + "/exit"
+    static let foregroundProgram = folder + "/foreground"
     static let sessionScript = folder + "/session"
     static let modulesFolder = folder + "/modules"
 
@@ -72,7 +73,7 @@ struct InitScript {
         // The session gets the console as its controlling terminal, so that Ctrl-C and job control work. It runs in
         // the background, because only while it waits does a shell take the signals above at once.
         script += """
-            $bb setsid $bb cttyhack $bb sh \(Self.sessionScript) </dev/console &
+            $bb setsid $bb cttyhack \(Self.foregroundProgram) $bb sh \(Self.sessionScript) </dev/console &
             wait $!
 
             """
