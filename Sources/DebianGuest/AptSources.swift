@@ -5,7 +5,7 @@
 // from `apt-get indextargets`, in stanzas of `Field: value`.
 
 /// One index file that apt knows of, as `apt-get indextargets` describes it.
-struct AptIndexTarget: Equatable {
+package struct AptIndexTarget: Equatable {
     /// Where the repository is, as configured.
     let repository: String
     /// The suite as configured, such as `bookworm-updates`.
@@ -15,14 +15,14 @@ struct AptIndexTarget: Equatable {
     /// The kind of index: `Packages` for binary packages.
     let kind: String
     /// The configuration file that names it.
-    let file: String
+    package let file: String
     /// Who says to have made it, and the release's name; empty before its first update.
     let origin: String
     let label: String
-    let codename: String
+    package let codename: String
 
     /// Reads the stanzas that `apt-get indextargets` prints.
-    static func parse(_ lines: [String]) -> [AptIndexTarget] {
+    package static func parse(_ lines: [String]) -> [AptIndexTarget] {
         lines.split(separator: "").map { stanza in
             var fields: [Substring: Substring] = [:]
             for line in stanza {
@@ -41,7 +41,7 @@ struct AptIndexTarget: Equatable {
     }
 
     /// Whether it may list Debian's own binary packages, as far as is known before an update.
-    var mayBeDebian: Bool {
+    package var mayBeDebian: Bool {
         kind == "Packages" && component == "main" && !release.contains("backports") && !release.contains("proposed")
             && (origin.isEmpty || isDebian)
     }
@@ -51,16 +51,16 @@ struct AptIndexTarget: Equatable {
 }
 
 /// One entry of a sources file: a line, or a stanza of a deb822 file.
-struct AptSourceEntry: Equatable {
-    enum Form { case line, stanza }
+package struct AptSourceEntry: Equatable {
+    package enum Form { case line, stanza }
 
-    let form: Form
-    let text: String
+    package let form: Form
+    package let text: String
 
     /// The entries of the sources file `path`, whose contents are `text`; comments are left out.
-    static func parse(_ text: String, path: String) -> [AptSourceEntry] {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-            .filter { !$0.hasPrefix("#") }.map { $0.hasSuffix("\r") ? $0.dropLast() : $0 }
+    package static func parse(_ text: String, path: String) -> [AptSourceEntry] {
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+            .filter { !$0.hasPrefix("#") }
         if path.hasSuffix(".sources") {
             return lines.split { $0.allSatisfy { $0 == " " || $0 == "\t" } }
                 .map { AptSourceEntry(form: .stanza, text: $0.joined(separator: "\n")) }
@@ -71,14 +71,14 @@ struct AptSourceEntry: Equatable {
     }
 
     /// Whether this is the entry that `target` comes from.
-    func declares(_ target: AptIndexTarget) -> Bool {
+    package func declares(_ target: AptIndexTarget) -> Bool {
         let words = Set(text.split { $0 == " " || $0 == "\t" || $0 == "\n" }.map(String.init))
         let bare = target.repository.hasSuffix("/") ? String(target.repository.dropLast()) : target.repository
         return words.contains(target.release) && (words.contains(bare) || words.contains(bare + "/"))
     }
 
     /// The same source with `suite` and the component `main` alone; nil for an entry that can't be read.
-    func with(suite: String) -> AptSourceEntry? {
+    package func with(suite: String) -> AptSourceEntry? {
         switch form {
         case .line:
             // deb [option=value …] URI suite component…

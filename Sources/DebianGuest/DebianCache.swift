@@ -14,13 +14,13 @@
 import Glibc
 
 /// The cache of Debian's kernels and busybox.
-struct DebianCache {
+package struct DebianCache {
     /// The cache's own folder, such as `~/.cache/trapeze/debian`.
-    let folder: String
+    package let folder: String
 
     /// The folder in an environment: `XDG_CACHE_HOME` when absolute (the XDG Base Directory Specification has relative
     /// ones ignored), else `.cache` in `HOME`, else in the home folder of the user database.
-    init(environment name: (String) -> String? = Self.environmentVariable) throws(DebianGuestError) {
+    package init(environment name: (String) -> String?) throws(DebianGuestError) {
         if let caches = name("XDG_CACHE_HOME"), caches.hasPrefix("/") {
             self.init(cachesFolder: caches)
         } else if let home = name("HOME"), home.hasPrefix("/") {
@@ -33,22 +33,25 @@ struct DebianCache {
     }
 
     /// The folder `trapeze/debian` in `cachesFolder`.
-    init(cachesFolder: String) { folder = cachesFolder + "/trapeze/debian" }
+    package init(cachesFolder: String) { folder = cachesFolder + "/trapeze/debian" }
 
     static func environmentVariable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
     // MARK: - Entries
 
+    /// The last line of an index: one cut short is none.
+    private static let indexEnd = "end"
+
     /// What is kept for one choice of kernel.
-    struct Entry {
+    package struct Entry {
         let folder: String
         /// The kernel's release, as `uname -r` prints it.
-        let release: String
+        package let release: String
         /// Names of the modules it has, without a suffix.
         let modules: [String]
 
         /// The bzImage.
-        var kernelPath: String { folder + "/vmlinuz" }
+        package var kernelPath: String { folder + "/vmlinuz" }
         /// The ELF kernel out of it, made when first asked for.
         var elfKernelPath: String { folder + "/vmlinux" }
         var busyboxPath: String { folder + "/busybox" }
@@ -56,15 +59,15 @@ struct DebianCache {
     }
 
     /// The entry for `kernel`, if it is there and whole: every file has the size that the index says.
-    func entry(for kernel: DebianKernel) -> Entry? {
+    package func entry(for kernel: DebianKernel) -> Entry? {
         // The link is followed once, so that a change of it can't mix two entries.
         guard let target = Self.linkTarget("\(folder)/\(kernel.rawValue)"), !target.contains("/"),
             let index = try? HostFiles.read("\(folder)/\(target)/index")
         else { return nil }
         let lines = String(decoding: index, as: UTF8.self).split(separator: "\n")
-        guard let release = lines.first else { return nil }
+        guard let release = lines.first, lines.count > 1, lines[lines.count - 1] == Self.indexEnd else { return nil }
         var modules: [String] = []
-        for line in lines.dropFirst() {
+        for line in lines.dropFirst().dropLast() {
             guard let blank = line.firstIndex(of: " "), let size = Int(line[..<blank]) else { return nil }
             let name = line[line.index(after: blank)...]
             guard HostFiles.size("\(folder)/\(target)/\(name)") == size else { return nil }
@@ -86,6 +89,7 @@ struct DebianCache {
             try HostFiles.write(bytes, to: work + "/" + name, mode: name == "busybox" ? 0o755 : 0o644)
             index += "\(bytes.count) \(name)\n"
         }
+        index += Self.indexEnd + "\n"
         try HostFiles.write(Array(index.utf8), to: work + "/index")
 
         let prefix = "\(kernel.rawValue)@"
@@ -129,11 +133,11 @@ struct DebianCache {
     // MARK: - The lock
 
     /// Longer than any download may take: the lock's holder is given up on after this many seconds.
-    static let lockLimit = 1800
+    package static let lockLimit = 1800
 
     /// Runs `body` while no other process writes here; says so through `progress` when it has to wait.
-    func locked<Value>(
-        limit: Int = Self.lockLimit, progress: (String) -> Void, _ body: () throws(DebianGuestError) -> Value
+    package func locked<Value>(
+        _ body: () throws(DebianGuestError) -> Value, limit: Int = lockLimit, progress: (String) -> Void
     ) throws(DebianGuestError) -> Value {
         try HostFiles.makeFolder(folder)
         let path = folder + "/lock"

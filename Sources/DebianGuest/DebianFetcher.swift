@@ -11,17 +11,18 @@ struct DebianFetcher {
     /// asks for the archive's newest.
     func entry(for kernel: DebianKernel, refresh: Bool) throws(DebianGuestError) -> DebianCache.Entry {
         if !refresh, let entry = cache.entry(for: kernel) { return entry }
-        return try cache.locked(progress: progress) { () throws(DebianGuestError) in
+        func refill() throws(DebianGuestError) -> DebianCache.Entry {
             // Another process may have just fetched it.
             if !refresh, let entry = cache.entry(for: kernel) { return entry }
             return try fetch(kernel)
         }
+        return try cache.locked(refill, progress: progress)
     }
 
     /// The path of an entry's ELF kernel, which is taken out of its bzImage the first time.
     func elfKernel(of entry: DebianCache.Entry) throws(DebianGuestError) -> String {
         if HostFiles.exists(entry.elfKernelPath) { return entry.elfKernelPath }
-        try cache.locked(progress: progress) { () throws(DebianGuestError) in
+        func extract() throws(DebianGuestError) {
             if HostFiles.exists(entry.elfKernelPath) { return }
             let work = try cache.makeWorkFolder()
             defer { HostFiles.removeTree(work) }
@@ -31,6 +32,7 @@ struct DebianFetcher {
             try HostFiles.write(kernel, to: work + "/vmlinux")
             try HostFiles.rename(work + "/vmlinux", to: entry.elfKernelPath)
         }
+        try cache.locked(extract, progress: progress)
         return entry.elfKernelPath
     }
 

@@ -67,7 +67,9 @@ public enum DebianGuest {
             session: session, console: options.console, modules: [], installsBusybox: true
         ).sessionFile()
         let cache =
-            if let folder = options.cachesFolder { DebianCache(cachesFolder: folder) } else { try DebianCache() }
+            if let folder = options.cachesFolder { DebianCache(cachesFolder: folder) } else {
+                try DebianCache(environment: DebianCache.environmentVariable)
+            }
         return try withoutActuallyEscaping(progress) { progress throws(DebianGuestError) in
             let fetcher = DebianFetcher(
                 cache: cache,

@@ -3,12 +3,12 @@
 // Debian's cloud kernels have no /dev/port, so no shell can do it. The program waits until the console has sent what was
 // written to it, asks for the right to the port, writes, and, on a machine whose exit port does nothing, powers off.
 
-enum ExitProgram {
+package enum ExitProgram {
     /// The I/O port that ends the run with the value written to it.
     static let port: UInt16 = 0xF4
 
     /// The program, a static ELF file. Its one argument is a decimal number, of which the low 8 bits count.
-    static let file = StaticExecutable(code: code).file
+    package static let file = StaticExecutable(code: code).file
 
     /// System call numbers are those of arch/x86/entry/syscalls/syscall_64.tbl; the number goes in eax, arguments in
     /// edi, esi, edx. At the entry [rsp] is argc, [rsp+8] argv[0], [rsp+16] argv[1] or NULL.

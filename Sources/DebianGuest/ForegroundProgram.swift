@@ -3,9 +3,9 @@
 // A shell ignores both on behalf of what it starts in the background, and no shell can undo that later (POSIX XCU 2.11,
 // 2.14 trap); without this Ctrl-C would do nothing in the session, which process 1 runs in the background.
 
-enum ForegroundProgram {
+package enum ForegroundProgram {
     /// The program, a static ELF file.
-    static let file = StaticExecutable(code: code).file
+    package static let file = StaticExecutable(code: code).file
 
     /// At the entry [rsp] is argc, [rsp+8] argv[0], [rsp+16] argv[1]; the environment follows argv's final NULL.
     /// System call arguments go in rdi, rsi, rdx, r10; a system call changes rax, rcx and r11 alone.

@@ -5,17 +5,17 @@
 
 import Glibc
 
-struct HostCommand {
-    enum Ending: Equatable {
+package struct HostCommand {
+    package enum Ending: Equatable {
         case exited(Int32)
         case signalled(Int32)
         case timedOut
     }
 
-    struct Result {
-        var ending: Ending
-        var output: [UInt8] = []
-        var errors: [UInt8] = []
+    package struct Result {
+        package var ending: Ending
+        package var output: [UInt8] = []
+        package var errors: [UInt8] = []
 
         var succeeded: Bool { ending == .exited(0) }
         var outputLines: [String] { lines(of: output) }
@@ -49,14 +49,21 @@ struct HostCommand {
     /// Bytes kept of each output; what comes beyond is read and dropped.
     var outputLimit = 64 << 20
 
+    package init(program: String, arguments: [String] = [], workingFolder: String? = nil, timeLimit: Int) {
+        self.program = program
+        self.arguments = arguments
+        self.workingFolder = workingFolder
+        self.timeLimit = timeLimit
+    }
+
     /// Looks `tool` up in a search path of colon-separated folders.
-    static func find(_ tool: String, in searchPath: String) -> String? {
+    package static func find(_ tool: String, in searchPath: String) -> String? {
         searchPath.split(separator: ":").lazy.map { "\($0)/\(tool)" }.first(where: HostFiles.isExecutableFile)
     }
 
     /// Runs to the end. `onLine` sees each line of both outputs as it arrives; `onOutput`, when given, takes standard
     /// output instead of the result and `onLine`.
-    func run(
+    package func run(
         onLine: (String) -> Void = { _ in }, onOutput: ((UnsafeRawBufferPointer) -> Void)? = nil
     ) throws(DebianGuestError) -> Result {
         var (outRead, outWrite): (Int32, Int32) = (-1, -1)

@@ -5,14 +5,14 @@
 
 import Glibc
 
-struct HostDecompressor {
-    enum Format: String {
+package struct HostDecompressor {
+    package enum Format: String {
         case zstandard = "zst"
         case xz
         case gzip = "gz"
 
         /// The format's own command-line tool, and the package that has it.
-        var tool: (name: String, package: String) {
+        package var tool: (name: String, package: String) {
             switch self {
             case .zstandard: ("zstd", "zstd")
             case .xz: ("xz", "xz-utils")
@@ -26,10 +26,16 @@ struct HostDecompressor {
     /// A folder for the compressed data's temporary file.
     let folder: String
     /// apt's helper, outside of any search path.
-    var aptHelper = "/usr/lib/apt/apt-helper"
+    let aptHelper: String
+
+    package init(searchPath: String, folder: String, aptHelper: String = "/usr/lib/apt/apt-helper") {
+        self.searchPath = searchPath
+        self.folder = folder
+        self.aptHelper = aptHelper
+    }
 
     /// Expands `data` to at most `limit` bytes; `name` is for messages.
-    func expand(
+    package func expand(
         _ data: ArraySlice<UInt8>, _ format: Format, name: String, limit: Int
     ) throws(DebianGuestError) -> [UInt8] {
         var command: HostCommand

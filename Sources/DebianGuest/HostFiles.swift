@@ -12,7 +12,7 @@ func errnoText(_ code: Int32) -> String {
     return String(cString: text)
 }
 
-enum HostFiles {
+package enum HostFiles {
     /// The error for a failed operation on `path`.
     static func error(_ path: String, _ operation: String, _ code: Int32) -> DebianGuestError {
         code == ENOSPC || code == EDQUOT
@@ -62,7 +62,7 @@ enum HostFiles {
     }
 
     /// Writes `bytes` as the whole contents of `path` and waits until the disk has them.
-    static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws(DebianGuestError) {
+    package static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws(DebianGuestError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw error(path, "create", errno) }
         var failure: Int32 = 0

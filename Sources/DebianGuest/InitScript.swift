@@ -53,7 +53,8 @@ struct InitScript {
 
             """
         if installsBusybox { script += "$bb --install -s\n" }
-        for module in modules { script += "$bb insmod \(Self.modulesFolder)/\(module).ko\n" }
+        // A kernel given by hand may be another than the modules are for; then panics go unreported.
+        for module in modules { script += "$bb insmod \(Self.modulesFolder)/\(module).ko 2>/dev/null\n" }
         // busybox's poweroff, halt and reboot ask process 1 by these signals.
         script += """
             end() {

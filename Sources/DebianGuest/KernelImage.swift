@@ -7,25 +7,25 @@
 // `HostDecompressor`).
 
 /// The compressed kernel inside a bzImage.
-struct KernelImage: Equatable {
-    enum Compression: String {
+package struct KernelImage: Equatable {
+    package enum Compression: String {
         case lz4Legacy = "LZ4"
         case zstandard = "zstd"
         case gzip
         case xz
     }
 
-    let compression: Compression
+    package let compression: Compression
     /// Where the compressed data lies in the file, the size word excluded.
-    let payload: Range<Int>
+    package let payload: Range<Int>
     /// The size that the payload expands to, in bytes.
-    let expandedSize: Int
+    package let expandedSize: Int
 
     /// More than any kernel expands to; a size beyond it is a damaged file and not worth the memory.
     private static let expandedLimit = 1 << 30
 
     /// Reads the setup header of a bzImage; `path` is for messages only.
-    init(_ file: [UInt8], path: String) throws(DebianGuestError) {
+    package init(_ file: [UInt8], path: String) throws(DebianGuestError) {
         func number(_ offset: Int, _ count: Int) -> Int {
             (0..<count).reduce(0) { $0 | Int(file[offset + $1]) << (8 * $1) }
         }
@@ -59,7 +59,7 @@ struct KernelImage: Equatable {
     }
 
     /// The `vmlinux` in a bzImage: an ELF file that boots through PVH.
-    static func vmlinux(
+    package static func vmlinux(
         of file: [UInt8], path: String, decompressor: HostDecompressor
     ) throws(DebianGuestError) -> [UInt8] {
         let image = try KernelImage(file, path: path)

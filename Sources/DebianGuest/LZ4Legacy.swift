@@ -5,12 +5,12 @@
 // sequence is literals only. Source: lz4_Frame_format.md and lz4_Block_format.md of the LZ4 project.
 // The input is untrusted: every length and offset is checked before it is used.
 
-enum LZ4Legacy {
+package enum LZ4Legacy {
     static let magic: [UInt8] = [0x02, 0x21, 0x4C, 0x18]
     private static let blockLimit = 8 << 20
 
     /// Why data was refused.
-    enum Failure: Error, Equatable {
+    package enum Failure: Error, Equatable {
         case notLegacyLZ4
         /// The data ends within a block, or a block's lengths lead beyond it (`offset` in the compressed data).
         case truncated(offset: Int)
@@ -21,7 +21,7 @@ enum LZ4Legacy {
     }
 
     /// Expands a whole container to at most `limit` bytes.
-    static func decompress(_ data: ArraySlice<UInt8>, limit: Int) throws(Failure) -> [UInt8] {
+    package static func decompress(_ data: ArraySlice<UInt8>, limit: Int) throws(Failure) -> [UInt8] {
         guard data.starts(with: magic) else { throw .notLegacyLZ4 }
         var failure: Failure?
         let output = [UInt8](unsafeUninitializedCapacity: limit) { output, count in

@@ -3,9 +3,9 @@
 // Between single quotes a POSIX shell takes every byte but the quote itself as it is (POSIX XCU 2.2.2); a quote is left,
 // written with a backslash, and re-entered. Only NUL has no spelling.
 
-enum ShellWords {
+package enum ShellWords {
     /// One word that the shell reads as exactly `bytes`.
-    static func quoted(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+    package static func quoted(_ bytes: some Sequence<UInt8>) -> [UInt8] {
         let quote = UInt8(ascii: "'")
         var word = [quote]
         for byte in bytes {
@@ -20,7 +20,7 @@ enum ShellWords {
     }
 
     /// `words` separated by blanks, each exact. A NUL byte is refused with the index of its word.
-    static func joined(_ words: [[UInt8]]) throws(DebianGuestError) -> [UInt8] {
+    package static func joined(_ words: [[UInt8]]) throws(DebianGuestError) -> [UInt8] {
         var line: [UInt8] = []
         for (index, word) in words.enumerated() {
             guard !word.contains(0) else { throw .argumentContainsNUL(index: index) }

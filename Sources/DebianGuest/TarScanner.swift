@@ -4,11 +4,11 @@
 // Reads what dpkg-deb writes: 512-byte headers in ustar or GNU form, with GNU's long names (type L). Source: tar(5).
 // The stream is untrusted: sizes are bounded, and a header that makes no sense ends the scan with a reason.
 
-struct TarScanner {
+package struct TarScanner {
     /// Members that were wanted and found, by name without a leading "./".
-    private(set) var members: [String: [UInt8]] = [:]
+    package private(set) var members: [String: [UInt8]] = [:]
     /// Why the scan ended early, if it did.
-    private(set) var failure: String?
+    package private(set) var failure: String?
 
     private let isWanted: (String) -> Bool
     /// The largest member that is kept, in bytes.
@@ -31,13 +31,13 @@ struct TarScanner {
         case nowhere
     }
 
-    init(memberLimit: Int = 512 << 20, isWanted: @escaping (String) -> Bool) {
+    package init(memberLimit: Int = 512 << 20, isWanted: @escaping (String) -> Bool) {
         self.memberLimit = memberLimit
         self.isWanted = isWanted
     }
 
     /// Takes the next part of the stream.
-    mutating func feed(_ chunk: UnsafeRawBufferPointer) {
+    package mutating func feed(_ chunk: UnsafeRawBufferPointer) {
         var rest = chunk[...]
         while !rest.isEmpty {
             switch state {
@@ -68,7 +68,7 @@ struct TarScanner {
     }
 
     /// Whether the stream ended where a member may begin.
-    var isComplete: Bool {
+    package var isComplete: Bool {
         guard failure == nil else { return false }
         switch state {
         case .ended: return true
