@@ -16,7 +16,9 @@ struct Toolchain {
     func build(_ manifest: Manifest) throws -> [UInt8] {
         try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: true)
         let objects = try sources(of: manifest).map { source in
-            let object = scratch.appending(path: "\(source.lastPathComponent).o")
+            // A guest and the common folder may both have a file of that name.
+            let folder = source.deletingLastPathComponent().lastPathComponent
+            let object = scratch.appending(path: "\(folder)-\(source.lastPathComponent).o")
             try run(clang, compilerFlags(manifest) + ["-c", source.path(), "-o", object.path()])
             return object
         }

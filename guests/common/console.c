@@ -42,8 +42,8 @@ void say(const char *format, ...) {
         char fill = *format == '0' ? '0' : ' ';
         int width = 0;
         for (; *format >= '0' && *format <= '9'; format++) width = width * 10 + (*format - '0');
-        bool is_long = *format == 'l';
-        if (is_long) format++;
+        int longs = 0;
+        for (; *format == 'l'; format++) longs++;
 
         char digits[20];
         const char *text = digits;
@@ -54,17 +54,21 @@ void say(const char *format, ...) {
         } else if (*format == 'c') {
             digits[length++] = (char)va_arg(arguments, int);
         } else {
-            unsigned long value = is_long ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned int);
-            if (*format == 'd' && !is_long && (int)value < 0) {
-                put('-');
-                value = -(unsigned int)value;
-            }
-            unsigned base = *format == 'x' ? 16 : 10;
+            uint64_t value = longs == 2   ? va_arg(arguments, unsigned long long)
+                             : longs == 1 ? va_arg(arguments, unsigned long)
+                                          : va_arg(arguments, unsigned int);
             int at = sizeof digits;
-            do {
-                digits[--at] = "0123456789abcdef"[value % base];
-                value /= base;
-            } while (value);
+            if (*format == 'x') {
+                for (; value || at == sizeof digits; value >>= 4) digits[--at] = "0123456789abcdef"[value & 15];
+            } else {
+                // A 32-bit guest has no 64-bit division at hand.
+                uint32_t decimal = (uint32_t)value;
+                if (*format == 'd' && (int32_t)decimal < 0) {
+                    put('-');
+                    decimal = -decimal;
+                }
+                for (; decimal || at == sizeof digits; decimal /= 10) digits[--at] = (char)('0' + decimal % 10);
+            }
             text = digits + at;
             length = (int)sizeof digits - at;
         }

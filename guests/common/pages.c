@@ -2,8 +2,6 @@
 
 #include "pages.h"
 
-extern uint64_t pml4[512];
-
 static uint64_t spare_tables[16][512] __attribute__((aligned(4096)));
 static unsigned spare_used;
 

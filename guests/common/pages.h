@@ -5,6 +5,8 @@
 
 #include "cpu.h"
 
+extern uint64_t pml4[512];
+
 // The entry that maps `address` by a 4 KiB page. Tables that are missing on the way are added, with all rights.
 // The address must not lie in the first 4 GiB, which 2 MiB pages map.
 uint64_t *page_entry(uintptr_t address);

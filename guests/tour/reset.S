@@ -52,6 +52,17 @@ real_mode:
         xor     %ax, %ax
         mov     %ax, %ss
         mov     $0x1000, %sp
+
+        // A UART out of reset has no baud rate. Pairs of register and value: 115200 baud, 8N1, FIFOs on.
+        mov     $(uart_setup - RAM), %si
+        mov     $((uart_setup_end - uart_setup) / 2), %cx
+1:      lodsw
+        mov     $(PORT_COM1 >> 8), %dh
+        mov     %al, %dl
+        mov     %ah, %al
+        out     %al, %dx
+        loop    1b
+
         mov     $(title - RAM), %si
         call    print16
 
@@ -97,6 +108,9 @@ protected_mode:
         console_routine print32
 
         .section .rodata, "a"
+uart_setup:
+        .byte   0xfb, 0x83, 0xf8, 1, 0xf9, 0, 0xfb, 0x03, 0xfa, 0x07, 0xfc, 0x03
+uart_setup_end:
 title:  .ascii  "A tour of virtualization: one vCPU, from its reset vector to power-off\r\n\r\n\0"
 real_mode_line:
         .ascii  " 1  real mode       reset at F000:FFF0; INT 40h goes by the table at 0\r\n\0"
