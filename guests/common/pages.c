@@ -2,7 +2,7 @@
 
 #include "pages.h"
 
-static uint64_t spare_tables[16][512] __attribute__((aligned(4096)));
+static uint64_t spare_tables[32][512] __attribute__((aligned(4096)));
 static unsigned spare_used;
 
 uint64_t *page_entry(uintptr_t address) {
