@@ -8,7 +8,7 @@
 #include "ring3.h"
 
 struct outcome outcome;
-uint64_t probe_stack;
+uint64_t probe_stack, probe_user_flags = 2;
 
 static bool probing_user;
 static char user_stack[4096] __attribute__((aligned(4096)));
@@ -41,7 +41,7 @@ void probe_user(const char *code, const char *instruction, uint64_t argument) {
     begin_probe();
     outcome.instruction = PROBE_USER_CODE + ((uint64_t)instruction & 4095);
     probing_user = true;
-    call_user(PROBE_USER_CODE + ((uint64_t)code & 4095), PROBE_USER_STACK + 4096, argument, 2);
+    call_user(PROBE_USER_CODE + ((uint64_t)code & 4095), PROBE_USER_STACK + 4096, argument, probe_user_flags);
 }
 
 void check_outcome(const char *name, unsigned vector, uint64_t error, uint64_t rip, uint64_t cr2) {

@@ -41,6 +41,8 @@ void begin_probe(void);
 
 // Maps the page of `.user` code that holds `code` at a user address, runs it in ring 3 with `argument` in RDI and a
 // stack of one page, and returns when it traps. `instruction` is the one that should.
+// RFLAGS are `probe_user_flags`, which is 2 (all clear) unless a guest says otherwise.
+extern uint64_t probe_user_flags;
 void probe_user(const char *code, const char *instruction, uint64_t argument);
 
 // Where `probe_user` puts code and stack: one page each.
