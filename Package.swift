@@ -36,6 +36,7 @@ let package = Package(
             ],
             swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
+        .testTarget(name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU"], swiftSettings: strictSwift),
         .testTarget(
             name: "X86Tests", dependencies: ["X86", "VirtualCPU", "Memory", "CPrimitives"], swiftSettings: strictSwift),
     ],

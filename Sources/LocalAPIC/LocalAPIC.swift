@@ -1,12 +1,57 @@
-// The local APIC of one vCPU (SDM volume 3, chapter 11), shared by the software engines.
+// The local APIC of one vCPU (SDM volume 3, chapter 11), shared by the software engines: storage, reset and state.
+// Behaviour is in the extensions: +Delivery (any thread), +Interrupts, +Registers, +BaseMSR and +Timer.
 
 import Synchronization
 import VirtualCPU
 
-/// A local APIC. Interrupts are posted from any thread; everything else belongs to the vCPU's thread.
+/// What the local APIC offers its CPU.
+public enum PendingInterrupt: Equatable, Sendable {
+    /// A vector of its own: `LocalAPIC.acknowledge(_:)` takes it.
+    case fixed(UInt8)
+    /// The PIC pair's: `Bus.acknowledgeInterrupt()` gives the vector.
+    case external
+}
+
+// Sendable: other threads touch the inbox, the routing words (atomics) and the timer (mutex) only.
+
+/// A local APIC. What is marked "any thread" may be called from anywhere; everything else belongs to the vCPU's thread.
+///
+/// `attention` is called whenever something may have become deliverable, whichever thread made it so.
 public final class LocalAPIC: @unchecked Sendable {
-    private let clock: Clock
-    private let attention: @Sendable () -> Void
+    /// What belongs to the vCPU's thread beside the register page.
+    struct Core {
+        var id: UInt32
+        /// IA32_APIC_BASE.
+        var base: UInt64 = 0
+        /// Highest vector in IRR and in ISR; 0 for none.
+        var highestRequest: UInt8 = 0
+        var highestService: UInt8 = 0
+        var processorPriority: UInt8 = 0
+        /// LINT0 passes the PIC pair's INTR on.
+        var passesINTR = false
+        /// Errors seen since ESR was last written.
+        var pendingErrors: UInt8 = 0
+        /// The guest's time-stamp counter minus the clock.
+        var tscOffset: UInt64 = 0
+        var tscDeadline: UInt64 = 0
+    }
+
+    let clock: Clock
+    let attention: @Sendable () -> Void
+    let endOfInterrupt: @Sendable (UInt8) -> Void
+    // SAFETY: allocated in init and freed in deinit; the vCPU's thread alone reads and writes the pointee.
+    let core: UnsafeMutablePointer<Core>
+    let page: RegisterPage
+    let inbox = Inbox()
+    /// ID in bits 31:0 and `Routing` flags above, for senders on other threads.
+    let routing = Atomic<UInt64>(0)
+    /// LDR, likewise.
+    let routingLogical = Atomic<UInt32>(0)
+    let timer = Mutex(TimerState())
+
+    /// Where interprocessor interrupts go; the receiver passes them to `route(_:from:among:)`. Without it, an APIC that
+    /// is alone delivers to itself. Set before the vCPU runs.
+    public var sendIPI: (@Sendable (ICR) -> Void)?
 
     /// Makes a local APIC after RESET. `attention` is called, on any thread, when something was posted that the vCPU must
     /// look at (it sets a flag and wakes the vCPU's thread); `endOfInterrupt` on the vCPU's thread for an EOI of a
@@ -17,35 +62,82 @@ public final class LocalAPIC: @unchecked Sendable {
     ) {
         self.clock = clock
         self.attention = attention
+        self.endOfInterrupt = endOfInterrupt
+        core = .allocate(capacity: 1)
+        core.initialize(to: Core(id: id))
+        page = RegisterPage(base: .allocate(capacity: RegisterPage.count))
+        page.base.initialize(repeating: 0, count: RegisterPage.count)
+        timer.withLock { state in
+            state.timer = ClockTimer(clock: clock) { [weak self] in self?.timerFired() }
+        }
+        reset()
     }
 
-    /// Reads a register of the memory-mapped page.
-    public func readRegister(offset: UInt32) -> UInt32 { 0 }
-    /// Writes a register of the memory-mapped page.
-    public func writeRegister(offset: UInt32, value: UInt32) {}
-    /// Reads an x2APIC register (MSR 800H…83FH); nil is #GP.
-    public func readMSR(_ msr: UInt32) -> UInt64? { nil }
-    /// Writes an x2APIC register; false is #GP.
-    public func writeMSR(_ msr: UInt32, _ value: UInt64) -> Bool { false }
-    /// IA32_APIC_BASE.
-    public var baseMSR: UInt64 { 0xfee0_0900 }
-    /// Writes IA32_APIC_BASE; false is #GP.
-    public func setBaseMSR(_ value: UInt64) -> Bool { false }
-    /// The task priority register.
-    public var taskPriority: UInt8 {
-        get { 0 }
-        set {}
+    deinit {
+        timer.withLock { $0.timer?.disarm() }
+        core.deallocate()
+        page.base.deallocate()
     }
-    /// IA32_TSC_DEADLINE.
-    public var tscDeadline: UInt64 {
-        get { 0 }
-        set {}
-    }
-    /// Guest-physical address of the register page; nil when disabled or in x2APIC mode.
-    public var mmioBase: UInt64? { 0xfee0_0000 }
 
-    /// Level of the LINT0 pin (the PIC pair's INTR). Any thread.
-    public func setLINT0(_ asserted: Bool) {}
-    /// Takes a message (MSI, I/O APIC) if it is addressed to this APIC. Any thread.
-    public func accept(msiAddress: UInt64, data: UInt32) -> Bool { false }
+    // MARK: Reset
+
+    /// The state after RESET; what was posted and not taken is gone.
+    public func reset() {
+        let fresh = LocalAPICState(id: core.pointee.id)
+        core.pointee.base = fresh.base
+        inbox.clear()
+        resetRegisters()
+    }
+
+    /// The registers as RESET and INIT leave them (SDM volume 3, sections 11.4.7.1 and 11.4.7.3).
+    func resetRegisters() {
+        let fresh = LocalAPICState(id: core.pointee.id)
+        for (index, value) in fresh.registers.enumerated() { page[index] = value }
+        core.pointee.pendingErrors = 0
+        core.pointee.tscDeadline = 0
+        stopTimer()
+        refresh()
+    }
+
+    /// Recomputes what is derived from the registers.
+    func refresh() {
+        core.pointee.highestRequest = page.highest(in: APICRegister.interruptRequest)
+        core.pointee.highestService = page.highest(in: APICRegister.inService)
+        updatePriority()
+        updateRouting()
+    }
+
+    // MARK: State
+
+    /// The whole state; the timer runs on.
+    public func exportState() -> LocalAPICState {
+        drain()
+        var state = LocalAPICState(id: core.pointee.id)
+        state.base = core.pointee.base
+        page[APICRegister.currentCount] = currentCount()
+        page[APICRegister.processorPriority] = UInt32(core.pointee.processorPriority)
+        state.registers = (0..<RegisterPage.count).map { page[$0] }
+        state.timerDeadline = timer.withLock { $0.deadline }
+        state.tscDeadline = core.pointee.tscDeadline
+        state.pendingErrors = core.pointee.pendingErrors
+        inbox.export(to: &state)
+        return state
+    }
+
+    /// Takes a state in; false, with nothing changed, if it is malformed.
+    @discardableResult public func importState(_ state: LocalAPICState) -> Bool {
+        guard state.registers.count == RegisterPage.count, state.base & BaseMSR.invalid == 0 else { return false }
+        core.pointee.id = state.id
+        core.pointee.base = state.base
+        for (index, value) in state.registers.enumerated() { page[index] = value }
+        // No vector below 16 can be requested or in service.
+        for group in [APICRegister.interruptRequest, APICRegister.inService] { page[group] &= 0xffff_0000 }
+        core.pointee.tscDeadline = state.tscDeadline
+        core.pointee.pendingErrors = state.pendingErrors
+        inbox.import(state)
+        restoreTimer(deadline: state.timerDeadline)
+        refresh()
+        attention()
+        return true
+    }
 }

@@ -15,6 +15,16 @@ public struct LocalAPICState: Equatable, Codable, Sendable {
     public var tscDeadline: UInt64 = 0
     /// Level of the LINT0 pin, to which the PIC pair's INTR is wired.
     public var lint0 = false
+    /// Errors detected since ESR was last written, as ESR's low 8 bits.
+    public var pendingErrors: UInt8 = 0
+    /// An NMI message that the CPU has not taken yet.
+    public var pendingNMI = false
+    /// An INIT that the CPU has not taken yet.
+    public var pendingINIT = false
+    /// The vector of a startup IPI that the CPU has not taken yet.
+    public var pendingSIPI: UInt8?
+    /// An ExtINT message whose interrupt the PIC pair has not handed over yet.
+    public var pendingExtINT = false
 
     /// The state after RESET.
     public init(id: UInt32) {

@@ -185,7 +185,7 @@ extension CPU {
         largeFilter.update(repeating: 0, count: TLB.filterBits / 64)
         translation.pointee.forgettable = 0
         translation.pointee.gigantic = false
-        endBlock()
+        forgetJumps()
     }
 
     /// Forgets every translation that is not global (MOV CR3; SDM volume 3, section 4.10.4.1).
@@ -204,7 +204,7 @@ extension CPU {
             }
         }
         translation.pointee.forgettable = 0
-        endBlock()
+        forgetJumps()
     }
 
     /// Forgets the translations of the page that holds `linear`, of whatever size it is, in every context (INVLPG).
@@ -221,6 +221,12 @@ extension CPU {
                 if (tables[index].tag ^ linear) >> shift == 0 { tables[index] = TLB.invalid(index) }
             }
         }
+        forgetJumps()
+    }
+
+    /// Code found through translations that are gone must be looked up again.
+    private func forgetJumps() {
+        owner.jumpCache.flush()
         endBlock()
     }
 
