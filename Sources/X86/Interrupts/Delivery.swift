@@ -24,7 +24,7 @@ extension CPU {
 
     /// Delivers the fault that a handler left in the state, after the run loop has put RIP back to the instruction.
     /// `instruction` is the one that faulted, nil if it could not even be fetched.
-    func deliverPendingFault(_ instruction: Instruction?) {
+    func deliverPendingFault(_ instruction: Instruction? = nil) {
         let vector = state.pointee.fault_vector
         let code: UInt16? = state.pointee.fault_has_error != 0 ? state.pointee.fault_error : nil
         state.pointee.fault_pending = 0
