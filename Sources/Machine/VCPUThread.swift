@@ -7,6 +7,8 @@ import VirtualCPU
 /// Runs one vCPU on a thread of its own until the run is over.
 struct VCPUThread: Sendable {
     let vcpu: any VirtualCPU
+    /// Outlives the vCPU's run.
+    let vm: any EngineVM
     let control: RunControl
     let clock: Clock
 

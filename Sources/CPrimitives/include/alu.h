@@ -26,23 +26,33 @@ enum {
 #define TZ_ALU_WIDTHS(define, name) define(name, 8) define(name, 16) define(name, 32) define(name, 64)
 #define TZ_ALU_WIDE(define, name) define(name, 16) define(name, 32) define(name, 64)
 
-// MARK: Two operands: name(a, b, &flags) -> a OP b
+// Results are structs by value: Swift guards the stack of functions that take the address of a local.
+typedef struct {
+    uint64_t value;  // zero-extended
+    uint64_t flags;
+} tz_result;
+
+typedef struct {
+    uint64_t low, high;  // zero-extended
+    uint64_t flags;
+    bool valid;  // false: #DE
+} tz_wide_result;
+
+// MARK: Two operands: name(a, b, flags) -> a OP b
 
 // Writes every arithmetic flag and reads none.
 #define TZ_ALU_BINARY(name, bits)                                                                                     \
-    static inline uint##bits##_t tz_##name##bits(uint##bits##_t a, uint##bits##_t b, uint64_t *_Nonnull flags) {      \
+    static inline tz_result tz_##name##bits(uint##bits##_t a, uint##bits##_t b, uint64_t flags) {                     \
+        (void)flags;                                                                                                  \
         uint64_t f = 0;                                                                                               \
         __asm__(#name " %2, %1" TZ_SAVE_FLAGS : "+a"(f), "+q"(a) : "q"(b) : "cc");                                    \
-        *flags = f;                                                                                                   \
-        return a;                                                                                                     \
+        return (tz_result){a, f};                                                                                     \
     }
 
 #define TZ_ALU_BINARY_CARRY(name, bits)                                                                               \
-    static inline uint##bits##_t tz_##name##bits(uint##bits##_t a, uint##bits##_t b, uint64_t *_Nonnull flags) {      \
-        uint64_t f = *flags;                                                                                          \
-        __asm__(TZ_RESTORE_FLAGS #name " %2, %1" TZ_SAVE_FLAGS : "+&a"(f), "+q"(a) : "q"(b) : "cc");                  \
-        *flags = f;                                                                                                   \
-        return a;                                                                                                     \
+    static inline tz_result tz_##name##bits(uint##bits##_t a, uint##bits##_t b, uint64_t flags) {                     \
+        __asm__(TZ_RESTORE_FLAGS #name " %2, %1" TZ_SAVE_FLAGS : "+&a"(flags), "+q"(a) : "q"(b) : "cc");              \
+        return (tz_result){a, flags};                                                                                 \
     }
 
 TZ_ALU_WIDTHS(TZ_ALU_BINARY, add)
@@ -64,28 +74,24 @@ TZ_ALU_WIDE(TZ_ALU_BINARY_CARRY, btr)
 TZ_ALU_WIDE(TZ_ALU_BINARY_CARRY, btc)
 TZ_ALU_WIDE(TZ_ALU_BINARY_CARRY, bt)
 
-// MARK: One operand: name(a, &flags) -> OP a
+// MARK: One operand: name(a, flags) -> OP a
 
 #define TZ_ALU_UNARY(name, bits)                                                                                      \
-    static inline uint##bits##_t tz_##name##bits(uint##bits##_t a, uint64_t *_Nonnull flags) {                        \
-        uint64_t f = *flags;                                                                                          \
-        __asm__(TZ_RESTORE_FLAGS #name " %1" TZ_SAVE_FLAGS : "+&a"(f), "+q"(a) : : "cc");                             \
-        *flags = f;                                                                                                   \
-        return a;                                                                                                     \
+    static inline tz_result tz_##name##bits(uint##bits##_t a, uint64_t flags) {                                       \
+        __asm__(TZ_RESTORE_FLAGS #name " %1" TZ_SAVE_FLAGS : "+&a"(flags), "+q"(a) : : "cc");                         \
+        return (tz_result){a, flags};                                                                                 \
     }
 
 TZ_ALU_WIDTHS(TZ_ALU_UNARY, inc)
 TZ_ALU_WIDTHS(TZ_ALU_UNARY, dec)
 TZ_ALU_WIDTHS(TZ_ALU_UNARY, neg)
 
-// MARK: Shifts: name(a, count, &flags); the instruction itself masks the count
+// MARK: Shifts: name(a, count, flags); the instruction itself masks the count
 
 #define TZ_ALU_SHIFT(name, bits)                                                                                      \
-    static inline uint##bits##_t tz_##name##bits(uint##bits##_t a, uint8_t count, uint64_t *_Nonnull flags) {         \
-        uint64_t f = *flags;                                                                                          \
-        __asm__(TZ_RESTORE_FLAGS #name " %%cl, %1" TZ_SAVE_FLAGS : "+&a"(f), "+q"(a) : "c"(count) : "cc");            \
-        *flags = f;                                                                                                   \
-        return a;                                                                                                     \
+    static inline tz_result tz_##name##bits(uint##bits##_t a, uint8_t count, uint64_t flags) {                        \
+        __asm__(TZ_RESTORE_FLAGS #name " %%cl, %1" TZ_SAVE_FLAGS : "+&a"(flags), "+q"(a) : "c"(count) : "cc");        \
+        return (tz_result){a, flags};                                                                                 \
     }
 
 TZ_ALU_WIDTHS(TZ_ALU_SHIFT, rol)
@@ -96,17 +102,14 @@ TZ_ALU_WIDTHS(TZ_ALU_SHIFT, shl)
 TZ_ALU_WIDTHS(TZ_ALU_SHIFT, shr)
 TZ_ALU_WIDTHS(TZ_ALU_SHIFT, sar)
 
-// Double shifts: name(a, filler, count, &flags).
+// Double shifts: name(a, filler, count, flags).
 #define TZ_ALU_DOUBLE_SHIFT(name, bits)                                                                               \
-    static inline uint##bits##_t tz_##name##bits(uint##bits##_t a, uint##bits##_t b, uint8_t count,                   \
-                                                 uint64_t *_Nonnull flags) {                                          \
-        uint64_t f = *flags;                                                                                          \
+    static inline tz_result tz_##name##bits(uint##bits##_t a, uint##bits##_t b, uint8_t count, uint64_t flags) {      \
         __asm__(TZ_RESTORE_FLAGS #name " %%cl, %2, %1" TZ_SAVE_FLAGS                                                  \
-                : "+&a"(f), "+r"(a)                                                                                   \
+                : "+&a"(flags), "+r"(a)                                                                               \
                 : "r"(b), "c"(count)                                                                                  \
                 : "cc");                                                                                              \
-        *flags = f;                                                                                                   \
-        return a;                                                                                                     \
+        return (tz_result){a, flags};                                                                                 \
     }
 
 TZ_ALU_WIDE(TZ_ALU_DOUBLE_SHIFT, shld)
@@ -114,34 +117,27 @@ TZ_ALU_WIDE(TZ_ALU_DOUBLE_SHIFT, shrd)
 
 // MARK: Multiplication and division with a double-width operand
 
-// name(a, b, &high, &flags) -> low half of the product
+// name(a, b, flags) -> both halves of the product
 #define TZ_ALU_MULTIPLY(instruction, name, bits, a_register)                                                          \
-    static inline uint##bits##_t tz_##name##bits(uint##bits##_t a, uint##bits##_t b, uint##bits##_t *_Nonnull high,   \
-                                                 uint64_t *_Nonnull flags) {                                          \
-        uint64_t f = *flags;                                                                                          \
+    static inline tz_wide_result tz_##name##bits(uint##bits##_t a, uint##bits##_t b, uint64_t flags) {                \
         uint##bits##_t d;                                                                                             \
         __asm__(TZ_RESTORE_FLAGS "mov %[a], %%" a_register "\n\t" #instruction " %[b]\n\tmov %%" a_register           \
                                  ", %[a]" TZ_SAVE_FLAGS_CLEARING                                                      \
-                : "+&a"(f), [a] "+&r"(a), "=&d"(d)                                                                    \
+                : "+&a"(flags), [a] "+&r"(a), "=&d"(d)                                                                \
                 : [b] "r"(b)                                                                                          \
                 : "cc");                                                                                              \
-        *flags = f;                                                                                                   \
-        *high = d;                                                                                                    \
-        return a;                                                                                                     \
+        return (tz_wide_result){a, d, flags, true};                                                                   \
     }
 
 // The byte form's product is AX.
 #define TZ_ALU_MULTIPLY8(instruction, name)                                                                           \
-    static inline uint8_t tz_##name##8(uint8_t a, uint8_t b, uint8_t *_Nonnull high, uint64_t *_Nonnull flags) {      \
-        uint64_t f = *flags;                                                                                          \
+    static inline tz_wide_result tz_##name##8(uint8_t a, uint8_t b, uint64_t flags) {                                 \
         uint16_t product;                                                                                             \
         __asm__(TZ_RESTORE_FLAGS "mov %[a], %%al\n\t" #instruction " %[b]\n\tmov %%ax, %[p]" TZ_SAVE_FLAGS_CLEARING   \
-                : "+&a"(f), [p] "=&r"(product)                                                                        \
+                : "+&a"(flags), [p] "=&r"(product)                                                                    \
                 : [a] "q"(a), [b] "q"(b)                                                                              \
                 : "cc");                                                                                              \
-        *flags = f;                                                                                                   \
-        *high = (uint8_t)(product >> 8);                                                                              \
-        return (uint8_t)product;                                                                                      \
+        return (tz_wide_result){(uint8_t)product, product >> 8, flags, true};                                         \
     }
 
 TZ_ALU_MULTIPLY8(mul, mul)
@@ -152,41 +148,6 @@ TZ_ALU_MULTIPLY8(imul, imul_wide)
 TZ_ALU_MULTIPLY(imul, imul_wide, 16, "ax")
 TZ_ALU_MULTIPLY(imul, imul_wide, 32, "eax")
 TZ_ALU_MULTIPLY(imul, imul_wide, 64, "rax")
-
-// name(&low, &high, divisor, &flags): the dividend high:low becomes quotient (low) and remainder (high). False, with
-// nothing changed, where the instruction raises #DE; the host's own never faults.
-#define TZ_ALU_DIVIDE(name, bits, a_register, overflows)                                                              \
-    static inline bool tz_##name##bits(uint##bits##_t *_Nonnull low, uint##bits##_t *_Nonnull high,                   \
-                                       uint##bits##_t divisor, uint64_t *_Nonnull flags) {                            \
-        if (overflows(*low, *high, divisor, bits)) return false;                                                      \
-        uint64_t f = *flags;                                                                                          \
-        uint##bits##_t a = *low, d = *high;                                                                           \
-        __asm__(TZ_RESTORE_FLAGS "mov %[a], %%" a_register "\n\t" #name " %[b]\n\tmov %%" a_register                  \
-                                 ", %[a]" TZ_SAVE_FLAGS_CLEARING                                                      \
-                : "+&a"(f), [a] "+&r"(a), "+&d"(d)                                                                    \
-                : [b] "r"(divisor)                                                                                    \
-                : "cc");                                                                                              \
-        *flags = f;                                                                                                   \
-        *low = a;                                                                                                     \
-        *high = d;                                                                                                    \
-        return true;                                                                                                  \
-    }
-
-#define TZ_ALU_DIVIDE8(name, overflows)                                                                               \
-    static inline bool tz_##name##8(uint8_t *_Nonnull low, uint8_t *_Nonnull high, uint8_t divisor,                   \
-                                    uint64_t *_Nonnull flags) {                                                       \
-        if (overflows(*low, *high, divisor, 8)) return false;                                                         \
-        uint64_t f = *flags;                                                                                          \
-        uint16_t ax = (uint16_t)(*high << 8 | *low);                                                                  \
-        __asm__(TZ_RESTORE_FLAGS "mov %[ax], %%ax\n\t" #name " %[b]\n\tmov %%ax, %[ax]" TZ_SAVE_FLAGS_CLEARING        \
-                : "+&a"(f), [ax] "+&r"(ax)                                                                            \
-                : [b] "q"(divisor)                                                                                    \
-                : "cc");                                                                                              \
-        *flags = f;                                                                                                   \
-        *low = (uint8_t)ax;                                                                                           \
-        *high = (uint8_t)(ax >> 8);                                                                                   \
-        return true;                                                                                                  \
-    }
 
 // The quotient fits if high < divisor.
 #define TZ_UNSIGNED_OVERFLOWS(low, high, divisor, bits) ((high) >= (divisor))
@@ -203,33 +164,52 @@ static inline bool tz_signed_quotient_overflows(__int128 dividend, int64_t divis
 #define TZ_SIGNED_OVERFLOWS(low, high, divisor, bits)                                                                 \
     tz_signed_quotient_overflows((__int128)((unsigned __int128)(__int128)(int##bits##_t)(high) << bits | (low)),      \
                                  (int##bits##_t)(divisor), bits)
-#define TZ_SIGNED_OVERFLOWS_8(low, high, divisor, bits) TZ_SIGNED_OVERFLOWS(low, high, divisor, 8)
-#define TZ_SIGNED_OVERFLOWS_16(low, high, divisor, bits) TZ_SIGNED_OVERFLOWS(low, high, divisor, 16)
-#define TZ_SIGNED_OVERFLOWS_32(low, high, divisor, bits) TZ_SIGNED_OVERFLOWS(low, high, divisor, 32)
-#define TZ_SIGNED_OVERFLOWS_64(low, high, divisor, bits) TZ_SIGNED_OVERFLOWS(low, high, divisor, 64)
+
+// name(low, high, divisor, flags) -> quotient (low) and remainder (high) of high:low. Invalid where the instruction
+// raises #DE; the host's own never faults.
+#define TZ_ALU_DIVIDE(name, bits, a_register, overflows)                                                              \
+    static inline tz_wide_result tz_##name##bits(uint##bits##_t low, uint##bits##_t high, uint##bits##_t divisor,     \
+                                                 uint64_t flags) {                                                    \
+        if (overflows(low, high, divisor, bits)) return (tz_wide_result){low, high, flags, false};                    \
+        __asm__(TZ_RESTORE_FLAGS "mov %[a], %%" a_register "\n\t" #name " %[b]\n\tmov %%" a_register                  \
+                                 ", %[a]" TZ_SAVE_FLAGS_CLEARING                                                      \
+                : "+&a"(flags), [a] "+&r"(low), "+&d"(high)                                                           \
+                : [b] "r"(divisor)                                                                                    \
+                : "cc");                                                                                              \
+        return (tz_wide_result){low, high, flags, true};                                                              \
+    }
+
+#define TZ_ALU_DIVIDE8(name, overflows)                                                                               \
+    static inline tz_wide_result tz_##name##8(uint8_t low, uint8_t high, uint8_t divisor, uint64_t flags) {           \
+        if (overflows(low, high, divisor, 8)) return (tz_wide_result){low, high, flags, false};                       \
+        uint16_t ax = (uint16_t)(high << 8 | low);                                                                    \
+        __asm__(TZ_RESTORE_FLAGS "mov %[ax], %%ax\n\t" #name " %[b]\n\tmov %%ax, %[ax]" TZ_SAVE_FLAGS_CLEARING        \
+                : "+&a"(flags), [ax] "+&r"(ax)                                                                        \
+                : [b] "q"(divisor)                                                                                    \
+                : "cc");                                                                                              \
+        return (tz_wide_result){(uint8_t)ax, ax >> 8, flags, true};                                                   \
+    }
 
 TZ_ALU_DIVIDE8(div, TZ_UNSIGNED_OVERFLOWS)
 TZ_ALU_DIVIDE(div, 16, "ax", TZ_UNSIGNED_OVERFLOWS)
 TZ_ALU_DIVIDE(div, 32, "eax", TZ_UNSIGNED_OVERFLOWS)
 TZ_ALU_DIVIDE(div, 64, "rax", TZ_UNSIGNED_OVERFLOWS)
-TZ_ALU_DIVIDE8(idiv, TZ_SIGNED_OVERFLOWS_8)
-TZ_ALU_DIVIDE(idiv, 16, "ax", TZ_SIGNED_OVERFLOWS_16)
-TZ_ALU_DIVIDE(idiv, 32, "eax", TZ_SIGNED_OVERFLOWS_32)
-TZ_ALU_DIVIDE(idiv, 64, "rax", TZ_SIGNED_OVERFLOWS_64)
+TZ_ALU_DIVIDE8(idiv, TZ_SIGNED_OVERFLOWS)
+TZ_ALU_DIVIDE(idiv, 16, "ax", TZ_SIGNED_OVERFLOWS)
+TZ_ALU_DIVIDE(idiv, 32, "eax", TZ_SIGNED_OVERFLOWS)
+TZ_ALU_DIVIDE(idiv, 64, "rax", TZ_SIGNED_OVERFLOWS)
 
 // MARK: Bit scans and counts
 
-// name(destination, source, &flags) -> the whole destination register: what happens to it, or to its upper half, when
+// name(destination, source, flags) -> the whole destination register: what happens to it, or to its upper half, when
 // the source is 0 is the host's.
 #define TZ_ALU_SCAN(name, bits, modifier)                                                                             \
-    static inline uint64_t tz_##name##bits(uint64_t destination, uint##bits##_t source, uint64_t *_Nonnull flags) {   \
-        uint64_t f = *flags;                                                                                          \
+    static inline tz_result tz_##name##bits(uint64_t destination, uint##bits##_t source, uint64_t flags) {            \
         __asm__(TZ_RESTORE_FLAGS #name " %" modifier "2, %" modifier "1" TZ_SAVE_FLAGS                                \
-                : "+&a"(f), "+&r"(destination)                                                                        \
+                : "+&a"(flags), "+&r"(destination)                                                                    \
                 : "r"((uint64_t)source)                                                                               \
                 : "cc");                                                                                              \
-        *flags = f;                                                                                                   \
-        return destination;                                                                                           \
+        return (tz_result){destination, flags};                                                                       \
     }
 
 #define TZ_ALU_SCANS(name) TZ_ALU_SCAN(name, 16, "w") TZ_ALU_SCAN(name, 32, "k") TZ_ALU_SCAN(name, 64, "q")

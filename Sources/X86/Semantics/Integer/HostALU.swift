@@ -29,16 +29,10 @@ protocol DoubleShiftOperation {
     static func apply<T: GuestInteger>(_ a: T, _ filler: T, _ count: UInt8, _ flags: inout UInt64) -> T
 }
 
-/// high:low ← low × factor.
-protocol MultiplyOperation {
-    static func apply<T: GuestInteger>(_ low: inout T, _ high: inout T, by factor: T, _ flags: inout UInt64)
-}
-
-/// low, high ← quotient and remainder of high:low ÷ divisor; false for #DE.
-protocol DivideOperation {
-    static func apply<T: GuestInteger>(
-        _ low: inout T, _ high: inout T, by divisor: T, _ flags: inout UInt64
-    ) -> Bool
+/// high:low ← low × factor, or low, high ← quotient and remainder of high:low ÷ divisor.
+protocol WideOperation {
+    /// `result.valid` is false for #DE.
+    static func apply<T: GuestInteger>(_ low: T, _ high: T, _ operand: T, _ flags: UInt64) -> tz_wide_result
 }
 
 /// destination ← a count or position of bits in source. Works on whole destination registers, since what becomes of one
@@ -49,92 +43,101 @@ protocol ScanOperation {
 
 // MARK: Choosing the C function of a width, at compile time
 
-typealias Flags = UnsafeMutablePointer<UInt64>
+extension tz_result {
+    @inline(__always) func unpack<T: GuestInteger>(_ type: T.Type, _ flags: inout UInt64) -> T {
+        flags = self.flags
+        return T(truncatingIfNeeded: value)
+    }
+}
 
 @inline(__always) private func binary<T: GuestInteger>(
     _ a: T, _ b: T, _ flags: inout UInt64,
-    _ bits8: (UInt8, UInt8, Flags) -> UInt8, _ bits16: (UInt16, UInt16, Flags) -> UInt16,
-    _ bits32: (UInt32, UInt32, Flags) -> UInt32, _ bits64: (UInt64, UInt64, Flags) -> UInt64
+    _ bits8: (UInt8, UInt8, UInt64) -> tz_result, _ bits16: (UInt16, UInt16, UInt64) -> tz_result,
+    _ bits32: (UInt32, UInt32, UInt64) -> tz_result, _ bits64: (UInt64, UInt64, UInt64) -> tz_result
 ) -> T {
-    switch MemoryLayout<T>.size {
-    case 1: T(truncatingIfNeeded: bits8(UInt8(truncatingIfNeeded: a), UInt8(truncatingIfNeeded: b), &flags))
-    case 2: T(truncatingIfNeeded: bits16(UInt16(truncatingIfNeeded: a), UInt16(truncatingIfNeeded: b), &flags))
-    case 4: T(truncatingIfNeeded: bits32(UInt32(truncatingIfNeeded: a), UInt32(truncatingIfNeeded: b), &flags))
-    default: T(truncatingIfNeeded: bits64(UInt64(truncatingIfNeeded: a), UInt64(truncatingIfNeeded: b), &flags))
-    }
+    let result =
+        switch MemoryLayout<T>.size {
+        case 1: bits8(UInt8(truncatingIfNeeded: a), UInt8(truncatingIfNeeded: b), flags)
+        case 2: bits16(UInt16(truncatingIfNeeded: a), UInt16(truncatingIfNeeded: b), flags)
+        case 4: bits32(UInt32(truncatingIfNeeded: a), UInt32(truncatingIfNeeded: b), flags)
+        default: bits64(UInt64(truncatingIfNeeded: a), UInt64(truncatingIfNeeded: b), flags)
+        }
+    return result.unpack(T.self, &flags)
 }
 
 /// Of operations that have no byte form.
 @inline(__always) private func wideBinary<T: GuestInteger>(
-    _ a: T, _ b: T, _ flags: inout UInt64, _ bits16: (UInt16, UInt16, Flags) -> UInt16,
-    _ bits32: (UInt32, UInt32, Flags) -> UInt32, _ bits64: (UInt64, UInt64, Flags) -> UInt64
+    _ a: T, _ b: T, _ flags: inout UInt64, _ bits16: (UInt16, UInt16, UInt64) -> tz_result,
+    _ bits32: (UInt32, UInt32, UInt64) -> tz_result, _ bits64: (UInt64, UInt64, UInt64) -> tz_result
 ) -> T {
-    switch MemoryLayout<T>.size {
-    case 1, 2: T(truncatingIfNeeded: bits16(UInt16(truncatingIfNeeded: a), UInt16(truncatingIfNeeded: b), &flags))
-    case 4: T(truncatingIfNeeded: bits32(UInt32(truncatingIfNeeded: a), UInt32(truncatingIfNeeded: b), &flags))
-    default: T(truncatingIfNeeded: bits64(UInt64(truncatingIfNeeded: a), UInt64(truncatingIfNeeded: b), &flags))
-    }
+    let result =
+        switch MemoryLayout<T>.size {
+        case 1, 2: bits16(UInt16(truncatingIfNeeded: a), UInt16(truncatingIfNeeded: b), flags)
+        case 4: bits32(UInt32(truncatingIfNeeded: a), UInt32(truncatingIfNeeded: b), flags)
+        default: bits64(UInt64(truncatingIfNeeded: a), UInt64(truncatingIfNeeded: b), flags)
+        }
+    return result.unpack(T.self, &flags)
 }
 
 @inline(__always) private func unary<T: GuestInteger>(
     _ a: T, _ flags: inout UInt64,
-    _ bits8: (UInt8, Flags) -> UInt8, _ bits16: (UInt16, Flags) -> UInt16,
-    _ bits32: (UInt32, Flags) -> UInt32, _ bits64: (UInt64, Flags) -> UInt64
+    _ bits8: (UInt8, UInt64) -> tz_result, _ bits16: (UInt16, UInt64) -> tz_result,
+    _ bits32: (UInt32, UInt64) -> tz_result, _ bits64: (UInt64, UInt64) -> tz_result
 ) -> T {
-    switch MemoryLayout<T>.size {
-    case 1: T(truncatingIfNeeded: bits8(UInt8(truncatingIfNeeded: a), &flags))
-    case 2: T(truncatingIfNeeded: bits16(UInt16(truncatingIfNeeded: a), &flags))
-    case 4: T(truncatingIfNeeded: bits32(UInt32(truncatingIfNeeded: a), &flags))
-    default: T(truncatingIfNeeded: bits64(UInt64(truncatingIfNeeded: a), &flags))
-    }
+    let result =
+        switch MemoryLayout<T>.size {
+        case 1: bits8(UInt8(truncatingIfNeeded: a), flags)
+        case 2: bits16(UInt16(truncatingIfNeeded: a), flags)
+        case 4: bits32(UInt32(truncatingIfNeeded: a), flags)
+        default: bits64(UInt64(truncatingIfNeeded: a), flags)
+        }
+    return result.unpack(T.self, &flags)
 }
 
 @inline(__always) private func shift<T: GuestInteger>(
     _ a: T, _ count: UInt8, _ flags: inout UInt64,
-    _ bits8: (UInt8, UInt8, Flags) -> UInt8, _ bits16: (UInt16, UInt8, Flags) -> UInt16,
-    _ bits32: (UInt32, UInt8, Flags) -> UInt32, _ bits64: (UInt64, UInt8, Flags) -> UInt64
+    _ bits8: (UInt8, UInt8, UInt64) -> tz_result, _ bits16: (UInt16, UInt8, UInt64) -> tz_result,
+    _ bits32: (UInt32, UInt8, UInt64) -> tz_result, _ bits64: (UInt64, UInt8, UInt64) -> tz_result
 ) -> T {
-    switch MemoryLayout<T>.size {
-    case 1: T(truncatingIfNeeded: bits8(UInt8(truncatingIfNeeded: a), count, &flags))
-    case 2: T(truncatingIfNeeded: bits16(UInt16(truncatingIfNeeded: a), count, &flags))
-    case 4: T(truncatingIfNeeded: bits32(UInt32(truncatingIfNeeded: a), count, &flags))
-    default: T(truncatingIfNeeded: bits64(UInt64(truncatingIfNeeded: a), count, &flags))
-    }
+    let result =
+        switch MemoryLayout<T>.size {
+        case 1: bits8(UInt8(truncatingIfNeeded: a), count, flags)
+        case 2: bits16(UInt16(truncatingIfNeeded: a), count, flags)
+        case 4: bits32(UInt32(truncatingIfNeeded: a), count, flags)
+        default: bits64(UInt64(truncatingIfNeeded: a), count, flags)
+        }
+    return result.unpack(T.self, &flags)
 }
 
 @inline(__always) private func doubleShift<T: GuestInteger>(
-    _ a: T, _ b: T, _ count: UInt8, _ flags: inout UInt64, _ bits16: (UInt16, UInt16, UInt8, Flags) -> UInt16,
-    _ bits32: (UInt32, UInt32, UInt8, Flags) -> UInt32, _ bits64: (UInt64, UInt64, UInt8, Flags) -> UInt64
+    _ a: T, _ b: T, _ count: UInt8, _ flags: inout UInt64, _ bits16: (UInt16, UInt16, UInt8, UInt64) -> tz_result,
+    _ bits32: (UInt32, UInt32, UInt8, UInt64) -> tz_result, _ bits64: (UInt64, UInt64, UInt8, UInt64) -> tz_result
 ) -> T {
-    switch MemoryLayout<T>.size {
-    case 1, 2:
-        T(truncatingIfNeeded: bits16(UInt16(truncatingIfNeeded: a), UInt16(truncatingIfNeeded: b), count, &flags))
-    case 4: T(truncatingIfNeeded: bits32(UInt32(truncatingIfNeeded: a), UInt32(truncatingIfNeeded: b), count, &flags))
-    default: T(truncatingIfNeeded: bits64(UInt64(truncatingIfNeeded: a), UInt64(truncatingIfNeeded: b), count, &flags))
-    }
+    let result =
+        switch MemoryLayout<T>.size {
+        case 1, 2: bits16(UInt16(truncatingIfNeeded: a), UInt16(truncatingIfNeeded: b), count, flags)
+        case 4: bits32(UInt32(truncatingIfNeeded: a), UInt32(truncatingIfNeeded: b), count, flags)
+        default: bits64(UInt64(truncatingIfNeeded: a), UInt64(truncatingIfNeeded: b), count, flags)
+        }
+    return result.unpack(T.self, &flags)
 }
 
 @inline(__always) private func scan<T: GuestInteger>(
-    _ destination: UInt64, _ source: T, _ flags: inout UInt64, _ bits16: (UInt64, UInt16, Flags) -> UInt64,
-    _ bits32: (UInt64, UInt32, Flags) -> UInt64, _ bits64: (UInt64, UInt64, Flags) -> UInt64
+    _ destination: UInt64, _ source: T, _ flags: inout UInt64, _ bits16: (UInt64, UInt16, UInt64) -> tz_result,
+    _ bits32: (UInt64, UInt32, UInt64) -> tz_result, _ bits64: (UInt64, UInt64, UInt64) -> tz_result
 ) -> UInt64 {
-    switch MemoryLayout<T>.size {
-    case 1, 2: bits16(destination, UInt16(truncatingIfNeeded: source), &flags)
-    case 4: bits32(destination, UInt32(truncatingIfNeeded: source), &flags)
-    default: bits64(destination, UInt64(truncatingIfNeeded: source), &flags)
-    }
+    let result =
+        switch MemoryLayout<T>.size {
+        case 1, 2: bits16(destination, UInt16(truncatingIfNeeded: source), flags)
+        case 4: bits32(destination, UInt32(truncatingIfNeeded: source), flags)
+        default: bits64(destination, UInt64(truncatingIfNeeded: source), flags)
+        }
+    return result.unpack(UInt64.self, &flags)
 }
 
-/// Calls `body` with operands of the host's type `N`, which has the width of `T`.
-@inline(__always) private func wide<T: GuestInteger, N: GuestInteger, Result>(
-    _ low: inout T, _ high: inout T, _ operand: T, _ type: N.Type, _ body: (inout N, inout N, N) -> Result
-) -> Result {
-    var l = N(truncatingIfNeeded: low)
-    var h = N(truncatingIfNeeded: high)
-    let result = body(&l, &h, N(truncatingIfNeeded: operand))
-    low = T(truncatingIfNeeded: l)
-    high = T(truncatingIfNeeded: h)
-    return result
+// ADCX and ADOX have 32 and 64 bits only; the decoder produces no other width.
+@inline(__always) private func unusedWidth(_ a: UInt16, _ b: UInt16, _ flags: UInt64) -> tz_result {
+    tz_result(value: UInt64(a), flags: flags)
 }
 
 // MARK: The operations
@@ -205,13 +208,13 @@ enum Imul2: BinaryOperation {
 
 enum Adcx: BinaryOperation {
     @inline(__always) static func apply<T: GuestInteger>(_ a: T, _ b: T, _ flags: inout UInt64) -> T {
-        wideBinary(a, b, &flags, { a, _, _ in a }, tz_adcx32, tz_adcx64)
+        wideBinary(a, b, &flags, unusedWidth, tz_adcx32, tz_adcx64)
     }
 }
 
 enum Adox: BinaryOperation {
     @inline(__always) static func apply<T: GuestInteger>(_ a: T, _ b: T, _ flags: inout UInt64) -> T {
-        wideBinary(a, b, &flags, { a, _, _ in a }, tz_adox32, tz_adox64)
+        wideBinary(a, b, &flags, unusedWidth, tz_adox32, tz_adox64)
     }
 }
 
@@ -356,54 +359,74 @@ enum Tzcnt: ScanOperation {
     }
 }
 
-enum Mul: MultiplyOperation {
-    @inline(__always) static func apply<T: GuestInteger>(
-        _ low: inout T, _ high: inout T, by factor: T, _ flags: inout UInt64
-    ) {
+enum Mul: WideOperation {
+    @inline(__always)
+    static func apply<T: GuestInteger>(_ low: T, _ high: T, _ operand: T, _ flags: UInt64) -> tz_wide_result {
         switch MemoryLayout<T>.size {
-        case 1: wide(&low, &high, factor, UInt8.self) { l, h, b in l = tz_mul8(l, b, &h, &flags) }
-        case 2: wide(&low, &high, factor, UInt16.self) { l, h, b in l = tz_mul16(l, b, &h, &flags) }
-        case 4: wide(&low, &high, factor, UInt32.self) { l, h, b in l = tz_mul32(l, b, &h, &flags) }
-        default: wide(&low, &high, factor, UInt64.self) { l, h, b in l = tz_mul64(l, b, &h, &flags) }
+        case 1: tz_mul8(UInt8(truncatingIfNeeded: low), UInt8(truncatingIfNeeded: operand), flags)
+        case 2: tz_mul16(UInt16(truncatingIfNeeded: low), UInt16(truncatingIfNeeded: operand), flags)
+        case 4: tz_mul32(UInt32(truncatingIfNeeded: low), UInt32(truncatingIfNeeded: operand), flags)
+        default: tz_mul64(UInt64(truncatingIfNeeded: low), UInt64(truncatingIfNeeded: operand), flags)
         }
     }
 }
 
-enum Imul: MultiplyOperation {
-    @inline(__always) static func apply<T: GuestInteger>(
-        _ low: inout T, _ high: inout T, by factor: T, _ flags: inout UInt64
-    ) {
+enum Imul: WideOperation {
+    @inline(__always)
+    static func apply<T: GuestInteger>(_ low: T, _ high: T, _ operand: T, _ flags: UInt64) -> tz_wide_result {
         switch MemoryLayout<T>.size {
-        case 1: wide(&low, &high, factor, UInt8.self) { l, h, b in l = tz_imul_wide8(l, b, &h, &flags) }
-        case 2: wide(&low, &high, factor, UInt16.self) { l, h, b in l = tz_imul_wide16(l, b, &h, &flags) }
-        case 4: wide(&low, &high, factor, UInt32.self) { l, h, b in l = tz_imul_wide32(l, b, &h, &flags) }
-        default: wide(&low, &high, factor, UInt64.self) { l, h, b in l = tz_imul_wide64(l, b, &h, &flags) }
+        case 1: tz_imul_wide8(UInt8(truncatingIfNeeded: low), UInt8(truncatingIfNeeded: operand), flags)
+        case 2: tz_imul_wide16(UInt16(truncatingIfNeeded: low), UInt16(truncatingIfNeeded: operand), flags)
+        case 4: tz_imul_wide32(UInt32(truncatingIfNeeded: low), UInt32(truncatingIfNeeded: operand), flags)
+        default: tz_imul_wide64(UInt64(truncatingIfNeeded: low), UInt64(truncatingIfNeeded: operand), flags)
         }
     }
 }
 
-enum Div: DivideOperation {
-    @inline(__always) static func apply<T: GuestInteger>(
-        _ low: inout T, _ high: inout T, by divisor: T, _ flags: inout UInt64
-    ) -> Bool {
+enum Div: WideOperation {
+    @inline(__always)
+    static func apply<T: GuestInteger>(_ low: T, _ high: T, _ operand: T, _ flags: UInt64) -> tz_wide_result {
         switch MemoryLayout<T>.size {
-        case 1: wide(&low, &high, divisor, UInt8.self) { l, h, b in tz_div8(&l, &h, b, &flags) }
-        case 2: wide(&low, &high, divisor, UInt16.self) { l, h, b in tz_div16(&l, &h, b, &flags) }
-        case 4: wide(&low, &high, divisor, UInt32.self) { l, h, b in tz_div32(&l, &h, b, &flags) }
-        default: wide(&low, &high, divisor, UInt64.self) { l, h, b in tz_div64(&l, &h, b, &flags) }
+        case 1:
+            tz_div8(
+                UInt8(truncatingIfNeeded: low), UInt8(truncatingIfNeeded: high), UInt8(truncatingIfNeeded: operand),
+                flags)
+        case 2:
+            tz_div16(
+                UInt16(truncatingIfNeeded: low), UInt16(truncatingIfNeeded: high), UInt16(truncatingIfNeeded: operand),
+                flags)
+        case 4:
+            tz_div32(
+                UInt32(truncatingIfNeeded: low), UInt32(truncatingIfNeeded: high), UInt32(truncatingIfNeeded: operand),
+                flags)
+        default:
+            tz_div64(
+                UInt64(truncatingIfNeeded: low), UInt64(truncatingIfNeeded: high), UInt64(truncatingIfNeeded: operand),
+                flags)
         }
     }
 }
 
-enum Idiv: DivideOperation {
-    @inline(__always) static func apply<T: GuestInteger>(
-        _ low: inout T, _ high: inout T, by divisor: T, _ flags: inout UInt64
-    ) -> Bool {
+enum Idiv: WideOperation {
+    @inline(__always)
+    static func apply<T: GuestInteger>(_ low: T, _ high: T, _ operand: T, _ flags: UInt64) -> tz_wide_result {
         switch MemoryLayout<T>.size {
-        case 1: wide(&low, &high, divisor, UInt8.self) { l, h, b in tz_idiv8(&l, &h, b, &flags) }
-        case 2: wide(&low, &high, divisor, UInt16.self) { l, h, b in tz_idiv16(&l, &h, b, &flags) }
-        case 4: wide(&low, &high, divisor, UInt32.self) { l, h, b in tz_idiv32(&l, &h, b, &flags) }
-        default: wide(&low, &high, divisor, UInt64.self) { l, h, b in tz_idiv64(&l, &h, b, &flags) }
+        case 1:
+            tz_idiv8(
+                UInt8(truncatingIfNeeded: low), UInt8(truncatingIfNeeded: high), UInt8(truncatingIfNeeded: operand),
+                flags)
+        case 2:
+            tz_idiv16(
+                UInt16(truncatingIfNeeded: low), UInt16(truncatingIfNeeded: high), UInt16(truncatingIfNeeded: operand),
+                flags)
+        case 4:
+            tz_idiv32(
+                UInt32(truncatingIfNeeded: low), UInt32(truncatingIfNeeded: high), UInt32(truncatingIfNeeded: operand),
+                flags)
+        default:
+            tz_idiv64(
+                UInt64(truncatingIfNeeded: low), UInt64(truncatingIfNeeded: high), UInt64(truncatingIfNeeded: operand),
+                flags)
         }
     }
 }

@@ -20,16 +20,13 @@ extension CPU {
 }
 
 /// MUL and one-operand IMUL.
-enum Multiply<Operation: MultiplyOperation>: IntegerInstruction {
+enum Multiply<Operation: WideOperation>: IntegerInstruction {
     @inline(__always)
     static func run<T: GuestInteger>(_ cpu: CPU, _ i: Instruction, _ type: T.Type) throws(GuestFault) {
         let factor = try cpu.readRM(i, T.self)
-        var flags = cpu.arithmetic
-        var low = cpu.register(0, as: T.self)
-        var high: T = 0
-        Operation.apply(&low, &high, by: factor, &flags)
-        cpu.setLower(low, upper: high)
-        cpu.arithmetic = flags
+        let result = Operation.apply(cpu.register(0, as: T.self), 0, factor, cpu.arithmetic)
+        cpu.setLower(T(truncatingIfNeeded: result.low), upper: T(truncatingIfNeeded: result.high))
+        cpu.arithmetic = result.flags
     }
 }
 
@@ -47,16 +44,14 @@ enum MultiplyInto: IntegerInstruction {
 }
 
 /// DIV and IDIV.
-enum Divide<Operation: DivideOperation>: IntegerInstruction {
+enum Divide<Operation: WideOperation>: IntegerInstruction {
     @inline(__always)
     static func run<T: GuestInteger>(_ cpu: CPU, _ i: Instruction, _ type: T.Type) throws(GuestFault) {
         let divisor = try cpu.readRM(i, T.self)
-        var flags = cpu.arithmetic
-        var low = cpu.register(0, as: T.self)
-        var high = cpu.upper(T.self)
-        guard Operation.apply(&low, &high, by: divisor, &flags) else { throw .divideError }
-        cpu.setLower(low, upper: high)
-        cpu.arithmetic = flags
+        let result = Operation.apply(cpu.register(0, as: T.self), cpu.upper(T.self), divisor, cpu.arithmetic)
+        guard result.valid else { throw .divideError }
+        cpu.setLower(T(truncatingIfNeeded: result.low), upper: T(truncatingIfNeeded: result.high))
+        cpu.arithmetic = result.flags
     }
 }
 
