@@ -132,7 +132,8 @@ extension CPU {
         guard isCanonical(gate.gateOffset) else { throw .generalProtection(event.ext) }
         // The stack is aligned to 16 bytes (SDM volume 3, section 6.14.2).
         var stack = StackCursor(
-            cpu: self, segment: ss, pointer: pointer & ~0xf, mask: .max, context: dataContext(level: level), isLong: true,
+            cpu: self, segment: ss, pointer: pointer & ~0xf, mask: .max, context: dataContext(level: level),
+            isLong: true,
             fault: .stackFault(event.ext))
         try stack.push(UInt64(segment(.ss).pointee.selector), size: 8)
         try stack.push(self[.rsp], size: 8)

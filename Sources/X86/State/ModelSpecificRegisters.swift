@@ -60,7 +60,8 @@ struct StoredRegisters {
         for number in MSR.mtrrVariable { values[number] = 0 }
         for number in MSR.mtrrFixed { values[number] = 0 }
         for number in [
-            MSR.syscfg, MSR.topMemory, MSR.topMemory2, MSR.northbridge, MSR.interruptPending, MSR.loadStoreConfiguration,
+            MSR.syscfg, MSR.topMemory, MSR.topMemory2, MSR.northbridge, MSR.interruptPending,
+            MSR.loadStoreConfiguration,
             MSR.instructionCacheConfiguration, MSR.dataCacheConfiguration, MSR.busUnitConfiguration2,
         ] {
             values[number] = 0

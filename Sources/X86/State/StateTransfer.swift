@@ -11,8 +11,10 @@ extension SoftwareCPU {
         neutral.rip = state.pointee.rip
         neutral.rflags = cpu.rflags
         neutral.segments = SegmentRegister.allCases.map { SegmentState(cpu.segment($0).pointee) }
-        neutral.gdtr = TableState(base: state.pointee.gdtr.base, limit: UInt16(truncatingIfNeeded: state.pointee.gdtr.limit))
-        neutral.idtr = TableState(base: state.pointee.idtr.base, limit: UInt16(truncatingIfNeeded: state.pointee.idtr.limit))
+        neutral.gdtr = TableState(
+            base: state.pointee.gdtr.base, limit: UInt16(truncatingIfNeeded: state.pointee.gdtr.limit))
+        neutral.idtr = TableState(
+            base: state.pointee.idtr.base, limit: UInt16(truncatingIfNeeded: state.pointee.idtr.limit))
         neutral.cr0 = state.pointee.cr0
         neutral.cr2 = state.pointee.cr2
         neutral.cr3 = state.pointee.cr3

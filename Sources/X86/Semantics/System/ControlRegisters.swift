@@ -5,7 +5,11 @@ import CPrimitives
 extension CPU {
     /// The width of MOV CR and MOV DR: 64 bits in 64-bit mode, else 32, whatever the prefixes.
     private func setGPR(_ offset: UInt8, to value: UInt64) {
-        if in64BitMode { setRegister(offset, to: value) } else { setRegister(offset, to: UInt32(truncatingIfNeeded: value)) }
+        if in64BitMode {
+            setRegister(offset, to: value)
+        } else {
+            setRegister(offset, to: UInt32(truncatingIfNeeded: value))
+        }
     }
 
     private func sourceGPR(_ offset: UInt8) -> UInt64 {
@@ -89,7 +93,9 @@ extension CPU {
 
     func storeMachineStatusWord(_ i: Instruction) throws(GuestFault) {
         try requireUserModeInformation()
-        guard isMemoryOperand(i) else { return setRegister(i.pointee.rm, width: i.pointee.width, to: state.pointee.cr0) }
+        guard isMemoryOperand(i) else {
+            return setRegister(i.pointee.rm, width: i.pointee.width, to: state.pointee.cr0)
+        }
         try store(UInt16(truncatingIfNeeded: state.pointee.cr0), try linearAddress(i, size: 2, .write))
     }
 

@@ -105,8 +105,9 @@ extension CPU {
     func loadAccessRights(_ i: Instruction) throws(GuestFault) {
         try requireSelectors()
         let selector = try selectorOperand(i)
-        guard let target = try visibleDescriptor(selector), isVisible(target, selector), !target.isSystem
-            || systemTypes(gates: true).contains(target.type)
+        guard let target = try visibleDescriptor(selector), isVisible(target, selector),
+            !target.isSystem
+                || systemTypes(gates: true).contains(target.type)
         else { return setZF(false) }
         // Bits 23:8 of the second doubleword, and the limit's bits 19:16 with them.
         setRegister(i.pointee.reg, width: i.pointee.width, to: target.raw >> 32 & 0x00ff_ff00)
@@ -116,8 +117,9 @@ extension CPU {
     func loadSegmentLimit(_ i: Instruction) throws(GuestFault) {
         try requireSelectors()
         let selector = try selectorOperand(i)
-        guard let target = try visibleDescriptor(selector), isVisible(target, selector), !target.isSystem
-            || systemTypes(gates: false).contains(target.type)
+        guard let target = try visibleDescriptor(selector), isVisible(target, selector),
+            !target.isSystem
+                || systemTypes(gates: false).contains(target.type)
         else { return setZF(false) }
         setRegister(i.pointee.reg, width: i.pointee.width, to: UInt64(target.limit))
         setZF(true)

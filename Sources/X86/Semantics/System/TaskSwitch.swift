@@ -167,7 +167,9 @@ extension CPU {
         }
         if virtual8086 {
             for n in 0..<6 {
-                if let register = SegmentRegister(rawValue: UInt8(n)) { setRealModeSegment(register, task.selectors[n]) }
+                if let register = SegmentRegister(rawValue: UInt8(n)) {
+                    setRealModeSegment(register, task.selectors[n])
+                }
             }
             return refreshDerivedState()
         }

@@ -20,7 +20,8 @@ extension CPU {
         try require(.invpcid)
         guard isMemoryOperand(i) else { throw .invalidOpcode }
         try requirePrivilege()
-        let type = in64BitMode
+        let type =
+            in64BitMode
             ? register(i.pointee.reg, as: UInt64.self) : UInt64(register(i.pointee.reg, as: UInt32.self))
         guard type <= 3 else { throw .generalProtection() }
         let linear = try linearAddress(i, size: 16, .read)
