@@ -102,17 +102,20 @@ struct EncodedInstruction {
         #expect(outcome == (expected.faulted ? .raised(19) : .completed), note)
         for n in 0..<16 where ![3, 4, 14].contains(n) { #expect(after.gpr[n] == expected.gpr[n], "\(note): r\(n)") }
         if !expected.faulted { #expect(after.rflags & 0x8d5 == expected.flags & 0x8d5, note) }
-        expectEqualImages(after.xsave, expected.xsave, note)
+        // Whether a SIMD exception comes before or after the x87 stack's change to MMX differs among hosts.
+        expectEqualImages(after.xsave, expected.xsave, x87: !(e.usesMMX && expected.faulted), note)
         let memoryAfter = try guest.readData(address, 64)
         #expect(memoryAfter == [UInt8](UnsafeRawBufferPointer(start: hostOperand, count: 64)), note)
         return true
     }
 
     /// Everything but the x87 instruction pointers, XSTATE_BV and reserved bytes.
-    private func expectEqualImages(_ a: [UInt8], _ b: [UInt8], _ note: Comment) {
-        #expect(a[0..<5] == b[0..<5], "\(note): x87 control, status, tags")
+    private func expectEqualImages(_ a: [UInt8], _ b: [UInt8], x87: Bool, _ note: Comment) {
+        if x87 { #expect(a[0..<5] == b[0..<5], "\(note): x87 control, status, tags") }
         #expect(a[24..<28] == b[24..<28], "\(note): MXCSR")
-        for n in 0..<8 { #expect(a[32 + 16 * n..<42 + 16 * n] == b[32 + 16 * n..<42 + 16 * n], "\(note): ST(\(n))") }
+        for n in 0..<8 where x87 {
+            #expect(a[32 + 16 * n..<42 + 16 * n] == b[32 + 16 * n..<42 + 16 * n], "\(note): ST(\(n))")
+        }
         for n in 0..<16 {
             #expect(a[160 + 16 * n..<176 + 16 * n] == b[160 + 16 * n..<176 + 16 * n], "\(note): XMM\(n)")
             #expect(a[576 + 16 * n..<592 + 16 * n] == b[576 + 16 * n..<592 + 16 * n], "\(note): YMM\(n), upper half")
