@@ -197,6 +197,7 @@ import X86
         // From there with a present index.
         var again = after
         again.rip = TestMachine.codeAddress
+        again.activity = .active
         again.gpr[3] = base
         again.xsave[184] = 8
         let (second, end) = try guest.run(code, again)

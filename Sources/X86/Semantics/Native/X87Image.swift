@@ -73,21 +73,19 @@ extension CPU {
     /// What an MMX instruction does to the x87 stack before it runs (SDM volume 1, section 9.5.1): TOP becomes 0, which
     /// turns the image, and every register counts as used.
     func enterMMX() {
-        turnStackToZero()
+        turnStack(to: 0)
         x87.pointee.ftw = 0xff
     }
 
-    /// Makes TOP 0 with every physical register keeping its contents.
-    func turnStackToZero() {
-        let top = x87.pointee.top
-        guard top != 0 else { return }
+    /// Makes TOP `top` with every physical register keeping its contents: the image, which begins with ST(0), turns.
+    func turnStack(to top: Int) {
+        let distance = (x87.pointee.top - top) & 7
+        guard distance != 0 else { return }
         withUnsafeTemporaryAllocation(byteCount: 128, alignment: 16) { copy in
             copy.copyMemory(from: UnsafeRawBufferPointer(start: x87Register(0), count: 128))
-            for physical in 0..<8 {
-                let slot = (physical - top) & 7
-                x87Register(physical).copyMemory(from: copy.baseAddress.unsafelyUnwrapped + slot * 16, byteCount: 16)
-            }
+            guard let copy = copy.baseAddress else { return }
+            for n in 0..<8 { x87Register(n + distance).copyMemory(from: copy + n * 16, byteCount: 16) }
         }
-        x87.pointee.top = 0
+        x87.pointee.top = top
     }
 }

@@ -57,7 +57,7 @@ let emms: tz_handler = { state, i in
     execute(state) { cpu throws(GuestFault) in
         try cpu.passGates(i)
         try cpu.raisePendingX87Exception()
-        cpu.turnStackToZero()
+        cpu.turnStack(to: 0)
         cpu.x87.pointee.ftw = 0
     }
 }
@@ -86,6 +86,7 @@ extension CPU {
 
     /// FNINIT (SDM volume 1, section 8.1.5 on).
     func initializeX87() {
+        turnStack(to: 0)
         x87.pointee.initialize()
         state.pointee.fcs = 0
         state.pointee.fds = 0

@@ -73,6 +73,7 @@ extension CPU {
             UInt64(step == 2 ? UInt32(word(n)) : image.load(fromByteOffset: n * 4, as: UInt32.self))
         }
         let x = x87
+        turnStack(to: Int(word(1) >> 11 & 7))
         x.pointee.fsw = word(1)
         var used: UInt8 = 0
         for physical in 0..<8 where word(2) >> UInt16(2 * physical) & 3 != 3 { used |= 1 << UInt8(physical) }
