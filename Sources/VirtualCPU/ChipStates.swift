@@ -112,6 +112,14 @@ public struct PITChannelState: Equatable, Codable, Sendable {
     public var latchedStatus: UInt8?
     /// A count was written since the control word.
     public var loaded = false
+    /// Ticks that had passed when the gate stopped the count; nil while it runs.
+    public var pausedAt: UInt64?
+    /// Modes 1 and 5: the gate has started the count.
+    public var triggered = false
+    /// Modes 2 and 3: the reload value that takes over when the current period ends.
+    public var nextReload: UInt32?
+    /// Clock time at which `nextReload` takes over, nanoseconds.
+    public var nextLoadTime: UInt64 = 0
     /// The state after reset.
     public init() {}
 }

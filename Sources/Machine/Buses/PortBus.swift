@@ -1,0 +1,120 @@
+// The port bus: which device answers at which of the 65,536 ports, in which widths. Accesses wider than a device takes
+// are split, as the ISA bus does. Guarded by the device lock.
+
+/// A device behind ports. Offsets count from where its claim says, never from the port.
+package protocol PortDevice: AnyObject {
+    /// IN of `size` bytes (a width that the claim declared).
+    func readPort(_ offset: UInt16, size: Int) -> UInt32
+    /// OUT of the low `size` bytes of `value`.
+    func writePort(_ offset: UInt16, size: Int, value: UInt32)
+}
+
+/// The port bus of one machine.
+package final class PortBus {
+    private struct Claim {
+        let name: String
+        let ports: ClosedRange<UInt16>
+        let sizes: AccessSizes
+        let device: any PortDevice
+        /// The device's offset of the first port.
+        let offset: UInt16
+
+        var description: String { "\(name) (ports \(ports.lowerBound.hex)–\(ports.upperBound.hex))" }
+    }
+
+    private static let ports = 1 << 16
+    /// Claims by handle; handle 0 is nobody.
+    private var claims: [Claim?] = [nil]
+    /// For byte, word and dword accesses each, the handle at every port.
+    // SAFETY: allocated in init, freed in deinit, indexed by (0…2) × 65,536 + a UInt16 only.
+    private let table: UnsafeMutablePointer<UInt16>
+
+    /// Makes an empty bus.
+    package init() {
+        table = .allocate(capacity: 3 * Self.ports)
+        table.initialize(repeating: 0, count: 3 * Self.ports)
+    }
+
+    deinit { table.deallocate() }
+
+    // MARK: Layout
+
+    /// Gives `ports` to a device, in the given widths; the first port is the device's `offset`. Two devices may share a
+    /// port in different widths, as 0xcf8 (PCI, 4 bytes) and 0xcf9 (reset, 1 byte) do.
+    package func claim(
+        _ ports: ClosedRange<UInt16>, name: String, sizes: AccessSizes = .byte, offset: UInt16 = 0,
+        device: any PortDevice
+    ) throws(BusError) {
+        let claim = Claim(name: name, ports: ports, sizes: sizes, device: device, offset: offset)
+        guard !sizes.intersection(.upToDword).isEmpty, AccessSizes.upToDword.isSuperset(of: sizes) else {
+            throw .invalid(claim.description)
+        }
+        for existing in claims {
+            guard let existing, existing.ports.overlaps(ports), !existing.sizes.isDisjoint(with: sizes) else {
+                continue
+            }
+            throw .overlap(new: claim.description, existing: existing.description)
+        }
+        guard claims.count <= Int(UInt16.max) else { throw .full(claim.description) }
+        fill(claim, with: UInt16(claims.count))
+        claims.append(claim)
+    }
+
+    /// Takes the claims of a name away (a BAR that moves). Handles are not reused.
+    package func release(name: String) {
+        for (handle, claim) in claims.enumerated() {
+            guard let claim, claim.name == name else { continue }
+            fill(claim, with: 0)
+            claims[handle] = nil
+        }
+    }
+
+    private func fill(_ claim: Claim, with handle: UInt16) {
+        for row in 0..<3 where claim.sizes.contains(size: 1 << row) {
+            for port in claim.ports { table[row * Self.ports + Int(port)] = handle }
+        }
+    }
+
+    /// One line for each claim, by port.
+    package var layout: [String] {
+        claims.compactMap { $0 }.sorted { $0.ports.lowerBound < $1.ports.lowerBound }.map(\.description)
+    }
+
+    // MARK: Access
+
+    /// The claim that takes an access whole.
+    private func claim(_ port: UInt16, size: Int) -> Claim? {
+        let handle = table[size.trailingZeroBitCount * Self.ports + Int(port)]
+        guard handle != 0, let claim = claims[Int(handle)] else { return nil }
+        return Int(claim.ports.upperBound) - Int(port) >= size - 1 ? claim : nil
+    }
+
+    /// IN: `size` is 1, 2 or 4.
+    package func read(_ port: UInt16, size: Int) -> UInt32 {
+        let mask = UInt32.max >> UInt32(32 - size * 8)
+        if let claim = claim(port, size: size) {
+            return claim.device.readPort(port - claim.ports.lowerBound + claim.offset, size: size) & mask
+        }
+        let half = size >> 1
+        guard half > 0 else { return 0xff }
+        let low = read(port, size: half)
+        // Above the last port there is nothing.
+        let (next, beyond) = port.addingReportingOverflow(UInt16(half))
+        let high = beyond ? mask : read(next, size: half)
+        return (low | high << UInt32(half * 8)) & mask
+    }
+
+    /// OUT: `size` is 1, 2 or 4.
+    package func write(_ port: UInt16, size: Int, value: UInt32) {
+        if let claim = claim(port, size: size) {
+            let mask = UInt32.max >> UInt32(32 - size * 8)
+            claim.device.writePort(port - claim.ports.lowerBound + claim.offset, size: size, value: value & mask)
+            return
+        }
+        let half = size >> 1
+        guard half > 0 else { return }
+        write(port, size: half, value: value)
+        let (next, beyond) = port.addingReportingOverflow(UInt16(half))
+        if !beyond { write(next, size: half, value: value >> UInt32(half * 8)) }
+    }
+}
