@@ -28,15 +28,26 @@ let package = Package(
         .target(name: "Machine", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(
             name: "Trapeze", dependencies: ["Machine", "X86", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
+        .target(name: "CTerminal", cSettings: strictC),
         .executableTarget(
             name: "TrapezeCLI",
             dependencies: [
-                "Trapeze",
+                "Trapeze", "CTerminal", "DebianGuest", "Guests",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strictSwift),
+        .target(name: "DebianGuest", swiftSettings: strictSwift),
+        .target(
+            name: "Guests", path: "guests", sources: ["Catalog"], swiftSettings: strictSwift,
+            plugins: ["GuestBuilder"]),
+        .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
+        .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
         .testTarget(name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU"], swiftSettings: strictSwift),
+        .testTarget(
+            name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
+        .testTarget(
+            name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .testTarget(
             name: "X86Tests", dependencies: ["X86", "VirtualCPU", "Memory", "CPrimitives"], swiftSettings: strictSwift),
     ],

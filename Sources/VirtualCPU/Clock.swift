@@ -23,11 +23,19 @@ public final class Clock: Sendable {
     /// Frequency of the guest's time-stamp counter: it counts this clock's nanoseconds.
     public static let tscFrequency: UInt64 = 1_000_000_000
 
+    /// Instruction mode: the time, which the vCPU that runs stores as its instructions retire.
+    // SAFETY: one word for the life of the clock; written by the running vCPU and by `advance`, never at once.
+    nonisolated(unsafe) public let counted = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
+
+    /// Host mode: while time passes, host time minus clock time; otherwise the time at which it stands.
+    private let offset = Atomic<UInt64>(0)
+    private let standing = Atomic<UInt64>(0)
+    private let running = Atomic<Bool>(false)
+
     private struct State {
-        var base: UInt64 = 0  // clock time at `startedAt`, or the time itself while stopped or counted
-        var startedAt: UInt64?
         var timers: [ObjectIdentifier: (deadline: UInt64, timer: ClockTimer)] = [:]
         var threadRunning = false
+        var earlierDeadline: (@Sendable () -> Void)?
         var wakeAt: UInt64 = .max
     }
 
@@ -36,20 +44,26 @@ public final class Clock: Sendable {
     private let condition = NSCondition()
 
     /// Makes a stopped clock at time 0.
-    public init(source: Source) { self.source = source }
+    public init(source: Source) {
+        self.source = source
+        counted.initialize(to: 0)
+    }
 
-    /// The time in nanoseconds.
+    deinit { counted.deallocate() }
+
+    /// The time in nanoseconds. Takes no lock.
     public func now() -> UInt64 {
-        condition.lock()
-        defer { condition.unlock() }
-        return lockedNow()
+        if source == .instructions { return counted.pointee }
+        if running.load(ordering: .acquiring) { return Self.hostNow() &- offset.load(ordering: .relaxed) }
+        return standing.load(ordering: .relaxed)
     }
 
     /// Sets the time of a stopped clock (restoring a snapshot).
     public func set(to time: UInt64) {
         condition.lock()
-        state.base = time
-        if state.startedAt != nil { state.startedAt = Self.hostNow() }
+        counted.pointee = time
+        standing.store(time, ordering: .relaxed)
+        offset.store(Self.hostNow() &- time, ordering: .relaxed)
         condition.broadcast()
         condition.unlock()
     }
@@ -58,8 +72,9 @@ public final class Clock: Sendable {
     public func start() {
         condition.lock()
         defer { condition.unlock() }
-        guard source == .host, state.startedAt == nil else { return }
-        state.startedAt = Self.hostNow()
+        guard source == .host, !running.load(ordering: .relaxed) else { return }
+        offset.store(Self.hostNow() &- standing.load(ordering: .relaxed), ordering: .relaxed)
+        running.store(true, ordering: .releasing)
         if !state.threadRunning {
             state.threadRunning = true
             let thread = Thread { [weak self] in Clock.fireTimers { self } }
@@ -73,8 +88,9 @@ public final class Clock: Sendable {
     public func stop() {
         condition.lock()
         defer { condition.unlock() }
-        state.base = lockedNow()
-        state.startedAt = nil
+        guard running.load(ordering: .relaxed) else { return }
+        standing.store(now(), ordering: .relaxed)
+        running.store(false, ordering: .releasing)
         condition.broadcast()
     }
 
@@ -90,24 +106,35 @@ public final class Clock: Sendable {
         while true {
             condition.lock()
             guard let due = earliest(), due.deadline <= time else {
-                state.base = max(state.base, time)
+                counted.pointee = max(counted.pointee, time)
                 condition.unlock()
                 return
             }
-            state.base = max(state.base, due.deadline)
+            counted.pointee = max(counted.pointee, due.deadline)
             state.timers[ObjectIdentifier(due.timer)] = nil
             condition.unlock()
             due.timer.fire()
         }
     }
 
+    /// Instruction mode: calls `action` whenever a timer is armed before all others, so that whoever runs instructions up
+    /// to the next deadline can stop and look again.
+    public func onEarlierDeadline(_ action: @escaping @Sendable () -> Void) {
+        condition.lock()
+        state.earlierDeadline = action
+        condition.unlock()
+    }
+
     // MARK: Timers
 
     func arm(_ timer: ClockTimer, at deadline: UInt64) {
         condition.lock()
+        let first = source == .instructions && deadline < (earliest()?.deadline ?? .max)
         state.timers[ObjectIdentifier(timer)] = (deadline, timer)
         if deadline < state.wakeAt { condition.broadcast() }
+        let observer = first ? state.earlierDeadline : nil
         condition.unlock()
+        observer?()
     }
 
     func disarm(_ timer: ClockTimer) {
@@ -126,11 +153,6 @@ public final class Clock: Sendable {
         state.timers.values.min { $0.deadline < $1.deadline }
     }
 
-    private func lockedNow() -> UInt64 {
-        guard let startedAt = state.startedAt else { return state.base }
-        return state.base + (Self.hostNow() - startedAt)
-    }
-
     private static func hostNow() -> UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
@@ -138,23 +160,23 @@ public final class Clock: Sendable {
     }
 
     /// Body of the timer thread. It holds the clock only while it works, so that a clock that is let go ends its thread
-    /// within a second.
+    /// within a quarter of a second.
     private static func fireTimers(_ clock: () -> Clock?) {
         while let self = clock() {
             self.condition.lock()
-            if self.state.startedAt == nil {
+            if !self.running.load(ordering: .relaxed) {
                 self.state.threadRunning = false
                 self.condition.unlock()
                 return
             }
-            let now = self.lockedNow()
+            let now = self.now()
             if let due = self.earliest(), due.deadline <= now {
                 self.state.timers[ObjectIdentifier(due.timer)] = nil
                 self.condition.unlock()
                 due.timer.fire()
                 continue
             }
-            let wait = min((self.earliest()?.deadline ?? .max) - now, 1_000_000_000)
+            let wait = min((self.earliest()?.deadline ?? .max) - now, 250_000_000)
             self.state.wakeAt = now + wait
             _ = self.condition.wait(until: Date(timeIntervalSinceNow: Double(wait) / 1e9))
             self.state.wakeAt = .max

@@ -3,5 +3,6 @@
 #define TRAPEZE_CPRIMITIVES_H
 #include "alu.h"
 #include "cpu_state.h"
+#include "cpuid.h"
 #include "guest_memory.h"
 #endif

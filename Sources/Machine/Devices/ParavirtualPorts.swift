@@ -1,34 +1,15 @@
 // Small ports that no PC has, by which guests talk to the machine they run in: the end of the run, panics, debug output;
 // and the POST code port, which firmware has always used in this way.
 
-/// How a value written to the exit port becomes the exit status.
-package enum ExitPortRule: String, Sendable, Codable {
-    /// The value's low 8 bits; 1 for a value that is not 0 but whose low 8 bits are.
-    case lowByte = "low-byte"
-    /// (value << 1) | 1, as QEMU's isa-debug-exit has it.
-    case isaDebug = "isa-debug"
-
-    /// The exit status for a value.
-    package func status(for value: UInt32) -> UInt8 {
-        switch self {
-        case .lowByte:
-            let low = UInt8(truncatingIfNeeded: value)
-            return low == 0 && value != 0 ? 1 : low
-        case .isaDebug:
-            return UInt8(truncatingIfNeeded: value << 1 | 1)
-        }
-    }
-}
-
 /// The exit port: a write of 1, 2 or 4 bytes ends the run.
 package final class ExitPort: PortDevice {
     private let events: MachineEventSink
-    private let rule: ExitPortRule
+    private let status: (UInt32) -> UInt8
 
-    /// Makes an exit port.
-    package init(_ environment: DeviceEnvironment, rule: ExitPortRule = .lowByte) {
+    /// Makes an exit port; `status` turns a written value into the exit status.
+    package init(_ environment: DeviceEnvironment, status: @escaping (UInt32) -> UInt8) {
         events = environment.events
-        self.rule = rule
+        self.status = status
     }
 
     /// IN.
@@ -36,7 +17,7 @@ package final class ExitPort: PortDevice {
 
     /// OUT. Only the first port counts.
     package func writePort(_ offset: UInt16, size: Int, value: UInt32) {
-        if offset == 0 { events(.exit(status: rule.status(for: value))) }
+        if offset == 0 { events(.exit(status: status(value))) }
     }
 }
 

@@ -1,27 +1,195 @@
-// One software vCPU: owner of the hot state, its TLB and its local APIC.
+// One software vCPU: owner of the hot state, its TLB, its decoded code and its local APIC.
 
 import CPrimitives
+import Foundation
 import LocalAPIC
+import Synchronization
 import VirtualCPU
 
-final class SoftwareCPU: @unchecked Sendable, VirtualCPU {
+/// A vCPU of the software engines.
+// Sendable: all but `kick`, the attention flags and the posted pages belongs to the one thread that runs the vCPU.
+final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     let id: Int
     unowned let vm: SoftwareVM
+    // SAFETY: allocated here on a 64-byte boundary, freed by `deinit`; other threads touch `attention` only, atomically.
     let state: UnsafeMutablePointer<tz_cpu>
-    private(set) var localAPIC: LocalAPIC
+    let localAPIC: LocalAPIC
+    let codeCache = CodeCache()
+    var jumpCache = JumpCache()
+    /// MTRRs: stored, with no effect on a software CPU.
+    var memoryTypeRanges = MemoryTypeRanges()
+    /// An interrupt is pending that the guest cannot take yet.
+    var waitsForWindow = false
+    /// Where retired instructions are told to a clock that counts them.
+    let countedTime: UnsafeMutablePointer<UInt64>?
 
-    init(id: Int, vm: SoftwareVM) { fatalError() }
-    func run(budget: UInt64?) -> Exit { .halted }
-    func kick() {}
-    func waitForEvent(nanoseconds: UInt64?) {}
-    func exportState() throws(EngineError) -> CPUState { CPUState() }
-    func importState(_ state: CPUState) throws(EngineError) {}
-    func counters() -> Counters { Counters() }
-    func memoryMapChanged() {}
-    /// The page at a guest-physical address holds decoded code and was (or is about to be) written: forget that code.
-    func codeWritten(_ physicalAddress: UInt64) {}
-    /// Guest instructions retired so far, exact inside a handler: for clocks that count instructions.
-    var retired: UInt64 { 0 }
-    /// The time-stamp counter now, offset and adjust applied.
-    func timeStampCounter() -> UInt64 { 0 }
+    private let posted = Mutex<[(address: UInt64, size: UInt64)]>([])
+    private let alarm: Alarm
+
+    init(id: Int, vm: SoftwareVM) {
+        self.id = id
+        self.vm = vm
+        let alarm = Alarm()
+        self.alarm = alarm
+        let stateSize = (MemoryLayout<tz_cpu>.size + 63) & ~63
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: stateSize, alignment: 64)
+        memory.initializeMemory(as: UInt8.self, repeating: 0, count: stateSize)
+        let state = memory.bindMemory(to: tz_cpu.self, capacity: 1)
+        self.state = state
+        let tlb = TLB.allocate()
+        state.pointee.tlb = tlb
+        state.pointee.tlb_read = tlb
+        state.pointee.tlb_write = tlb
+        state.pointee.tlb_fetch = tlb
+        countedTime = vm.clock.source == .instructions ? vm.clock.counted : nil
+        let flags = AttentionFlags(state)
+        localAPIC = LocalAPIC(
+            id: UInt32(id), clock: vm.clock,
+            attention: {
+                flags.set(TZ_ATTENTION_INTERRUPT | TZ_ATTENTION_NMI)
+                alarm.ring()
+            },
+            endOfInterrupt: { [bus = vm.bus] vector in bus.endOfInterrupt(vector: vector) })
+        state.pointee.context = Unmanaged.passUnretained(self).toOpaque()
+        CPU(state).memoryMapChanged()
+        reset()
+    }
+
+    deinit {
+        TLB.deallocate(state.pointee.tlb)
+        UnsafeMutableRawPointer(state).deallocate()
+    }
+
+    /// RESET: everything but memory.
+    func reset() { load(CPUState(apicID: UInt32(id))) }
+
+    // MARK: Other threads
+
+    func kick() {
+        AttentionFlags(state).set(TZ_ATTENTION_KICK)
+        alarm.ring()
+    }
+
+    /// The run loop looks up between blocks: the vCPU's own thread asks for it.
+    func requestAttention() { AttentionFlags(state).set(TZ_ATTENTION_STOP) }
+
+    /// Something other than this vCPU wrote to memory from which code may have been decoded.
+    func memoryWritten(_ address: UInt64, size: UInt64) {
+        posted.withLock { $0.append((address, size)) }
+        AttentionFlags(state).set(TZ_ATTENTION_INVALIDATE)
+    }
+
+    func waitForEvent(nanoseconds: UInt64?) {
+        alarm.wait(nanoseconds: nanoseconds) { tz_atomic_load(&state.pointee.attention) != 0 }
+    }
+
+    // MARK: Decoded code
+
+    /// Memory at a guest-physical address was written and its page holds decoded code: forget what was changed.
+    func codeWritten(_ physicalAddress: UInt64, size: Int = 8) {
+        guard codeCache.holdsCode(page: physicalAddress >> 12, offset: physicalAddress & 0xfff, size: UInt64(size)) else {
+            return
+        }
+        forgetCode(page: physicalAddress >> 12)
+        CPU(state).endBlock()
+    }
+
+    /// Takes in the pages that `memoryWritten` was told of.
+    func invalidatePostedPages() {
+        var writes: [(address: UInt64, size: UInt64)] = []
+        posted.withLock { swap(&$0, &writes) }
+        for write in writes where write.size > 0 {
+            let last = (write.address + write.size - 1) >> 12
+            for page in (write.address >> 12)...last { forgetCode(page: page) }
+        }
+    }
+
+    private func forgetCode(page: UInt64) {
+        guard let slot = vm.slots.slot(containing: page << 12), slot.pointee.code[slot.pointee.page(page << 12)] != 0
+        else { return }
+        codeCache.removePage(page)
+        slot.pointee.code[slot.pointee.page(page << 12)] = 0
+        jumpCache.flush()
+        state.pointee.counters.code_invalidations += 1
+    }
+
+    /// Makes room in the code cache by forgetting all of it.
+    func forgetAllCode() {
+        for page in codeCache.removeAll() {
+            guard let slot = vm.slots.slot(containing: page << 12) else { continue }
+            slot.pointee.code[slot.pointee.page(page << 12)] = 0
+        }
+        jumpCache.flush()
+    }
+
+    /// Code was decoded from a page: no TLB may hold a write entry for it any more.
+    func protectCodePage(_ physicalAddress: UInt64) {
+        guard let slot = vm.slots.slot(containing: physicalAddress) else { return }
+        let page = slot.pointee.page(physicalAddress)
+        guard slot.pointee.code[page] == 0 else { return }
+        slot.pointee.code[page] = 1
+        CPU(state).revokeWriteEntries(host: slot.pointee.host + page << 12)
+    }
+
+    func memoryMapChanged() {
+        forgetAllCode()
+        CPU(state).memoryMapChanged()
+    }
+
+    // MARK: Time and counters
+
+    /// The time-stamp counter now, offset applied.
+    func timeStampCounter() -> UInt64 { vm.clock.now() &+ state.pointee.tsc_offset }
+
+    func counters() -> Counters {
+        let raw = state.pointee.counters
+        var counters = Counters()
+        counters.instructions = state.pointee.instructions
+        counters.portAccesses = raw.port_accesses
+        counters.mmioAccesses = raw.mmio_accesses
+        counters.halts = raw.halts
+        counters.exceptions = raw.exceptions
+        counters.pageFaults = raw.page_faults
+        counters.interrupts = raw.interrupts
+        counters.interruptWindows = raw.interrupt_windows
+        counters.controlRegisterAccesses = raw.control_register_accesses
+        counters.msrAccesses = raw.msr_accesses
+        counters.cpuidInstructions = raw.cpuid_instructions
+        counters.hypercalls = raw.hypercalls
+        counters.tlbMisses = raw.tlb_misses
+        counters.tlbFlushes = raw.tlb_flushes
+        counters.blocksDecoded = raw.blocks_decoded
+        counters.codeInvalidations = raw.code_invalidations
+        counters.kicks = raw.kicks
+        return counters
+    }
+}
+
+/// The one part of the hot state that other threads touch.
+private struct AttentionFlags: @unchecked Sendable {
+    // SAFETY: used only while the vCPU lives: its local APIC, its VM and its machine hold it.
+    private let state: UnsafeMutablePointer<tz_cpu>
+
+    init(_ state: UnsafeMutablePointer<tz_cpu>) { self.state = state }
+
+    func set(_ bits: Int) { _ = tz_atomic_or(&state.pointee.attention, UInt64(bits)) }
+}
+
+/// Wakes a halted vCPU's thread.
+private final class Alarm: Sendable {
+    private let condition = NSCondition()
+
+    func ring() {
+        condition.lock()
+        condition.broadcast()
+        condition.unlock()
+    }
+
+    /// Sleeps until `done`, looked at after each ring, or for the given time.
+    func wait(nanoseconds: UInt64?, until done: () -> Bool) {
+        let deadline = nanoseconds.map { Date(timeIntervalSinceNow: Double($0) / 1e9) } ?? .distantFuture
+        condition.lock()
+        defer { condition.unlock() }
+        while !done(), condition.wait(until: deadline) {}
+    }
 }

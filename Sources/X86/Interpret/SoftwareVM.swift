@@ -40,6 +40,11 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
         return vcpu
     }
 
+    /// Memory was written by something other than a vCPU.
+    func memoryWritten(_ address: UInt64, size: UInt64) {
+        for vcpu in vcpus { vcpu.memoryWritten(address, size: size) }
+    }
+
     func setINTR(_ asserted: Bool) { vcpus.first?.localAPIC.setLINT0(asserted) }
 
     @discardableResult func signalMSI(address: UInt64, data: UInt32) -> Bool {

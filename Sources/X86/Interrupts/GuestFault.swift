@@ -23,6 +23,8 @@ enum Vector {
     static let alignmentCheck: UInt8 = 17
     static let machineCheck: UInt8 = 18
     static let simdFloatingPoint: UInt8 = 19
+    /// Not a vector: an operand's address is not canonical, which is #SS(0) or #GP(0) depending on the instruction.
+    static let nonCanonical: UInt8 = 0xff
 }
 
 /// An exception to be delivered in place of the current instruction's completion.
@@ -57,6 +59,9 @@ struct GuestFault: Error, Equatable {
     static var x87FloatingPoint: GuestFault { GuestFault(Vector.x87FloatingPoint) }
     /// #XM
     static var simdFloatingPoint: GuestFault { GuestFault(Vector.simdFloatingPoint) }
+    /// An operand's address is not canonical. Whoever delivers it finds out by the instruction whether that is #SS(0) or
+    /// #GP(0), so that address generation need not carry segments along.
+    static var nonCanonical: GuestFault { GuestFault(Vector.nonCanonical, 0) }
     /// #AC, whose error code is always 0
     static var alignmentCheck: GuestFault { GuestFault(Vector.alignmentCheck, 0) }
     /// #GP with the given error code (0 or a selector)

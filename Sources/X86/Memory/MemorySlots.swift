@@ -29,6 +29,9 @@ struct MemorySlots: ~Copyable {
     private let slots = UnsafeMutablePointer<MemorySlot>.allocate(capacity: capacity)
     private(set) var count = 0
 
+    /// The first slot: vCPUs keep it with `count` and search on their own.
+    var base: UnsafeMutablePointer<MemorySlot> { slots }
+
     deinit {
         for index in 0..<count { slots[index].code.deallocate() }
         slots.deallocate()
@@ -44,7 +47,8 @@ struct MemorySlots: ~Copyable {
     mutating func add(_ region: MemoryRegion) -> Bool {
         let base = region.base.rawValue
         guard count < Self.capacity else { return false }
-        for index in 0..<count where slots[index].base < base + region.size && base < slots[index].base + slots[index].size {
+        for index in 0..<count
+        where slots[index].base < base + region.size && base < slots[index].base + slots[index].size {
             return false
         }
         let pages = Int(region.size >> pageShift)

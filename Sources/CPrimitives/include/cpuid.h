@@ -1,0 +1,18 @@
+// The host's CPUID, for CPU models that offer what the host can run.
+#ifndef TRAPEZE_CPUID_H
+#define TRAPEZE_CPUID_H
+
+#include <stdint.h>
+
+typedef struct tz_cpuid_result {
+    uint32_t eax, ebx, ecx, edx;
+} tz_cpuid_result;
+
+// CPUID with the given EAX and ECX. Leaves beyond the host's maximum give what the vendor chose: check leaf 0 first.
+static inline tz_cpuid_result tz_cpuid(uint32_t leaf, uint32_t subleaf) {
+    tz_cpuid_result r = {leaf, 0, subleaf, 0};
+    __asm__ volatile("cpuid" : "+a"(r.eax), "=b"(r.ebx), "+c"(r.ecx), "=d"(r.edx));
+    return r;
+}
+
+#endif

@@ -1,0 +1,73 @@
+// What a virtual machine is made of, as a value: filled in, validated, then handed to `VirtualMachine`.
+
+import Machine
+import VirtualCPU
+
+/// The definition of a virtual machine.
+///
+/// Every property but the boot loader has a default. The same definition runs on any engine.
+public struct VirtualMachineConfiguration: Sendable {
+    /// What the machine starts with; there is no default.
+    public var bootLoader: (any BootLoader)?
+    /// Guest RAM in bytes: a multiple of 4 KiB, within `allowedMemorySizes`.
+    public var memorySize: UInt64 = 512 << 20
+    /// Number of vCPUs. This version runs one.
+    public var cpuCount = 1
+    /// The CPU model that CPUID describes: one of `cpuModels`.
+    public var cpuModel = "host"
+    /// Which engine runs the guest's instructions.
+    public var engine = EngineSelection.auto
+    /// What drives the machine's time.
+    public var clockSource = ClockSource.host
+    /// What the first serial port (COM1, a 16550A) is wired to; nil leaves it unconnected.
+    public var serialPort: (any SerialPortAttachment)?
+    /// How a value written to the exit port becomes an exit status.
+    public var exitPortMode = ExitPortMode.value
+    /// What happens when the guest resets the machine.
+    public var resetBehavior = ResetBehavior.stop
+
+    /// A configuration with the defaults and nothing to boot.
+    public init() {}
+
+    /// The memory sizes that a machine may have, in bytes. A PC has at least its first MiB; the upper bound is what the
+    /// CPU models can address (a physical-address width of 40 bits), the hole below 4 GiB taken off.
+    public static let allowedMemorySizes: ClosedRange<UInt64> = 1 << 20...1 << 39
+
+    /// The names of the CPU models.
+    public static let cpuModels = ["host", "x86-64-v1", "x86-64-v2", "x86-64-v3"]
+}
+
+/// What drives a machine's time.
+public enum ClockSource: String, Sendable, CaseIterable {
+    /// The host's monotonic clock.
+    case host
+    /// Counted guest instructions, one nanosecond each: two runs of the same guest are identical.
+    case instructions
+}
+
+/// How a value `v` that the guest writes to the exit port 0xf4 becomes the run's exit status.
+public enum ExitPortMode: String, Sendable, CaseIterable {
+    /// The low 8 bits of `v`; 1 if they are 0 and `v` is not.
+    case value
+    /// QEMU's isa-debug-exit: (`v` << 1) | 1, its low 8 bits.
+    case isaDebug = "isa-debug"
+
+    /// The exit status for a written value.
+    public func status(of value: UInt32) -> UInt8 {
+        switch self {
+        case .value:
+            let low = UInt8(truncatingIfNeeded: value)
+            return low == 0 && value != 0 ? 1 : low
+        case .isaDebug:
+            return UInt8(truncatingIfNeeded: value << 1 | 1)
+        }
+    }
+}
+
+/// What a reset by the guest does.
+public enum ResetBehavior: String, Sendable, CaseIterable {
+    /// The machine starts over, as a PC does.
+    case restart
+    /// The run ends.
+    case stop
+}

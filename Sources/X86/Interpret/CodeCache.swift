@@ -1,0 +1,170 @@
+// Decoded code by guest-physical address: straight-line blocks of `tz_instruction`s, found by address and mode, and
+// thrown away by page when something writes to their bytes. One cache per vCPU, touched by its thread only.
+
+import CPrimitives
+
+/// A run of instructions that lies in one page but for the last, which may cross into the next.
+struct Block {
+    /// Guest-physical address of the first byte.
+    var address: UInt64
+    /// What the code was decoded for (`DecodeMode`, packed).
+    var mode: UInt8
+    var valid: Bool
+    var count: UInt16
+    /// Bytes of guest code.
+    var size: UInt16
+    /// Guest-physical page into which the last instruction crosses, or `Block.noPage`.
+    var secondPage: UInt64
+    var instructions: UnsafeMutablePointer<tz_instruction>
+    /// Next block of the same hash bucket and of the same page.
+    var nextInBucket: UnsafeMutablePointer<Block>?
+    var nextInPage: UnsafeMutablePointer<Block>?
+    /// Next block that crosses into the same second page.
+    var nextCrossing: UnsafeMutablePointer<Block>?
+
+    static let noPage = UInt64.max
+    /// The most instructions in a block, so that interrupts are noticed within a bounded number of them.
+    static let maximumCount = 64
+}
+
+/// The blocks made from one page, with the 64-byte lines that hold their bytes: writes elsewhere in the page (data that
+/// shares a page with code) invalidate nothing.
+struct CodePage {
+    var firstBlock: UnsafeMutablePointer<Block>?
+    var firstCrossing: UnsafeMutablePointer<Block>?
+    var lines: UInt64 = 0
+}
+
+final class CodeCache {
+    private static let bucketCount = 1 << 16
+    private static let instructionCapacity = 1 << 19
+    private static let blockCapacity = 1 << 17
+
+    // SAFETY: three arenas owned by this object; blocks and instructions are handed out in order and all taken back at
+    // once by `removeAll`. The run loop holds no block across that.
+    private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<Block>?>
+    private let blocks: UnsafeMutablePointer<Block>
+    private let instructions: UnsafeMutablePointer<tz_instruction>
+    private var blockCount = 0
+    private var instructionCount = 0
+    private var pages: [UInt64: CodePage] = [:]
+
+    init() {
+        buckets = .allocate(capacity: Self.bucketCount)
+        buckets.initialize(repeating: nil, count: Self.bucketCount)
+        blocks = .allocate(capacity: Self.blockCapacity)
+        instructions = .allocate(capacity: Self.instructionCapacity)
+    }
+
+    deinit {
+        buckets.deallocate()
+        blocks.deallocate()
+        instructions.deallocate()
+    }
+
+    private static func bucket(_ address: UInt64, _ mode: UInt8) -> Int {
+        let mixed = (address ^ UInt64(mode) << 40) &* 0x9e37_79b9_7f4a_7c15
+        return Int(truncatingIfNeeded: mixed >> 48)
+    }
+
+    /// The block that begins at a guest-physical address.
+    func find(_ address: UInt64, mode: UInt8) -> UnsafeMutablePointer<Block>? {
+        var candidate = buckets[Self.bucket(address, mode)]
+        while let block = candidate {
+            if block.pointee.address == address, block.pointee.mode == mode { return block }
+            candidate = block.pointee.nextInBucket
+        }
+        return nil
+    }
+
+    /// Where the next block's instructions are to be decoded to: room for `Block.maximumCount`. Nil when the arenas are
+    /// full; `removeAll` makes room.
+    func room() -> UnsafeMutablePointer<tz_instruction>? {
+        guard blockCount < Self.blockCapacity,
+            instructionCount + Block.maximumCount <= Self.instructionCapacity
+        else { return nil }
+        return instructions + instructionCount
+    }
+
+    /// Enters a block whose instructions were decoded into `room()`, and says which of its pages held no code before.
+    func insert(_ new: Block) -> (block: UnsafeMutablePointer<Block>, firstOfPage: Bool, firstOfSecondPage: Bool) {
+        let block = blocks + blockCount
+        block.initialize(to: new)
+        blockCount += 1
+        instructionCount += Int(new.count)
+        let bucket = Self.bucket(new.address, new.mode)
+        block.pointee.nextInBucket = buckets[bucket]
+        buckets[bucket] = block
+
+        let page = new.address >> 12
+        let first = pages[page] == nil
+        let start = new.address & 0xfff
+        let end = min(start + UInt64(new.size), 4096)
+        block.pointee.nextInPage = pages[page]?.firstBlock
+        pages[page, default: CodePage()].firstBlock = block
+        pages[page, default: CodePage()].lines |= Self.lines(from: start, to: end)
+        guard new.secondPage != Block.noPage else { return (block, first, false) }
+        let firstOfSecond = pages[new.secondPage] == nil
+        block.pointee.nextCrossing = pages[new.secondPage]?.firstCrossing
+        pages[new.secondPage, default: CodePage()].firstCrossing = block
+        pages[new.secondPage, default: CodePage()].lines |= Self.lines(from: 0, to: start + UInt64(new.size) - 4096)
+        return (block, first, firstOfSecond)
+    }
+
+    /// Whether [offset, offset + size) of a page holds decoded bytes.
+    func holdsCode(page: UInt64, offset: UInt64, size: UInt64) -> Bool {
+        guard let lines = pages[page]?.lines else { return false }
+        return lines & Self.lines(from: offset, to: min(offset + size, 4096)) != 0
+    }
+
+    /// Forgets all blocks with bytes in a page.
+    func removePage(_ page: UInt64) {
+        let record = pages.removeValue(forKey: page)
+        var next = record?.firstBlock
+        while let block = next {
+            next = block.pointee.nextInPage
+            remove(block)
+        }
+        next = record?.firstCrossing
+        while let block = next {
+            next = block.pointee.nextCrossing
+            remove(block)
+        }
+    }
+
+    private func remove(_ block: UnsafeMutablePointer<Block>) {
+        guard block.pointee.valid else { return }
+        block.pointee.valid = false
+        let bucket = Self.bucket(block.pointee.address, block.pointee.mode)
+        if buckets[bucket] == block {
+            buckets[bucket] = block.pointee.nextInBucket
+            return
+        }
+        var previous = buckets[bucket]
+        while let candidate = previous {
+            if candidate.pointee.nextInBucket == block {
+                candidate.pointee.nextInBucket = block.pointee.nextInBucket
+                return
+            }
+            previous = candidate.pointee.nextInBucket
+        }
+    }
+
+    /// Forgets everything. Returns the pages that held code.
+    func removeAll() -> [UInt64] {
+        let all = Array(pages.keys)
+        pages.removeAll(keepingCapacity: true)
+        buckets.update(repeating: nil, count: Self.bucketCount)
+        blockCount = 0
+        instructionCount = 0
+        return all
+    }
+
+    /// One bit for each 64-byte line that [start, end) touches.
+    private static func lines(from start: UInt64, to end: UInt64) -> UInt64 {
+        guard end > start else { return 0 }
+        let first = start >> 6
+        let last = (end - 1) >> 6
+        return (UInt64.max << first) & (UInt64.max >> (63 - last))
+    }
+}

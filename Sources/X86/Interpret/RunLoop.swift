@@ -1,0 +1,160 @@
+// The interpreter's loop: look up, execute a block, look whether anything needs attention, again.
+
+import CPrimitives
+import VirtualCPU
+
+extension SoftwareCPU {
+    /// Runs until something needs a decision, or exactly `budget` instructions have retired.
+    func run(budget: UInt64?) -> Exit {
+        let limit = budget.map { state.pointee.instructions &+ $0 } ?? .max
+        while true {
+            if tz_atomic_load(&state.pointee.attention) != 0, let exit = attend() { return exit }
+            let remaining = limit &- state.pointee.instructions
+            if remaining == 0 { return .budgetSpent }
+            let cpu = CPU(state)
+            do throws(GuestFault) {
+                let block = try currentBlock()
+                let special = state.pointee.shadow & Self.instructionShadow | state.pointee.breakpoints
+                if _fastPath(special == 0 && remaining >= UInt64(block.pointee.count) && cpu.in64BitMode) {
+                    execute(block.pointee.instructions, count: Int(block.pointee.count))
+                } else {
+                    try executeCarefully(block, remaining: remaining)
+                }
+            } catch {
+                cpu.raise(error)
+                cpu.deliverPendingFault()
+            }
+        }
+    }
+
+    /// Blocking by STI and MOV SS lasts for one instruction.
+    private static let instructionShadow = UInt8(TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)
+
+    /// Executes instructions of a block from its beginning; leaves early when one of them ends the block or faults.
+    @inline(__always)
+    private func execute(_ first: UnsafeMutablePointer<tz_instruction>, count: Int) {
+        let state = state
+        var i = UnsafePointer(first)
+        state.pointee.block_start = i
+        state.pointee.block_end = i + count
+        var rip = state.pointee.rip
+        repeat {
+            rip &+= UInt64(i.pointee.length)
+            state.pointee.rip = rip
+            i.pointee.handler.unsafelyUnwrapped(state, i)
+            i += 1
+        } while UInt(bitPattern: i) < UInt(bitPattern: state.pointee.block_end)
+        var retired = UInt64(i - UnsafePointer(first))
+        if _slowPath(state.pointee.fault_pending != 0) {
+            retired -= 1
+            state.pointee.rip &-= UInt64((i - 1).pointee.length)
+            CPU(state).deliverPendingFault()
+        }
+        state.pointee.instructions &+= retired
+        if let countedTime { countedTime.pointee &+= retired }
+        state.pointee.block_start = nil
+    }
+
+    /// The slow way into a block: one instruction at a time under a shadow, with breakpoints or TF; fewer than all when
+    /// the budget ends or the code segment does.
+    @inline(never)
+    private func executeCarefully(_ block: UnsafeMutablePointer<Block>, remaining: UInt64) throws(GuestFault) {
+        let cpu = CPU(state)
+        var count = Int(min(UInt64(block.pointee.count), remaining))
+        if !cpu.in64BitMode { count = min(count, try instructionsWithinLimit(block)) }
+        let stepping = state.pointee.breakpoints != 0
+        let shadow = state.pointee.shadow & Self.instructionShadow
+        if stepping || shadow != 0 { count = 1 }
+        if stepping, shadow & UInt8(TZ_SHADOW_MOV_SS) == 0, try cpu.checkInstructionBreakpoint() { return }
+        let trapFlag = state.pointee.system_flags & RFLAGS.tf != 0
+        state.pointee.shadow &= ~Self.instructionShadow
+        let before = state.pointee.instructions
+        execute(block.pointee.instructions, count: count)
+        if stepping, state.pointee.instructions != before { cpu.finishStep(trapFlag: trapFlag) }
+    }
+
+    /// How many of a block's instructions end within CS.limit; #GP(0) when the first does not (SDM volume 3, section 6.3).
+    private func instructionsWithinLimit(_ block: UnsafeMutablePointer<Block>) throws(GuestFault) -> Int {
+        let limit = UInt64(state.pointee.segments.1.limit)
+        var end = state.pointee.rip
+        if end &+ UInt64(block.pointee.size) &- 1 <= limit { return Int(block.pointee.count) }
+        for index in 0..<Int(block.pointee.count) {
+            end += UInt64(block.pointee.instructions[index].length)
+            if end - 1 > limit {
+                if index == 0 { throw .generalProtection() }
+                return index
+            }
+        }
+        return Int(block.pointee.count)
+    }
+
+    // MARK: Attention
+
+    /// Looks at what happened between blocks. Returns an exit when the machine has to decide.
+    @inline(never)
+    private func attend() -> Exit? {
+        let cpu = CPU(state)
+        let attention = tz_atomic_load(&state.pointee.attention)
+        if attention & UInt64(TZ_ATTENTION_KICK) != 0 {
+            clear(TZ_ATTENTION_KICK)
+            state.pointee.counters.kicks += 1
+            return .kicked
+        }
+        if attention & UInt64(TZ_ATTENTION_INVALIDATE) != 0 {
+            clear(TZ_ATTENTION_INVALIDATE)
+            invalidatePostedPages()
+        }
+        if state.pointee.activity == UInt8(TZ_SHUTDOWN) { return .shutdown }
+        if state.pointee.activity == UInt8(TZ_WAIT_FOR_SIPI) { return .waitingForStartup }
+        if attention & UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT) != 0, cpu.deliverDueInterrupt() { return nil }
+        if state.pointee.activity == UInt8(TZ_HALTED) { return .halted }
+        clear(TZ_ATTENTION_STOP)
+        return nil
+    }
+
+    private func clear(_ bits: Int) { _ = tz_atomic_and(&state.pointee.attention, ~UInt64(bits)) }
+}
+
+extension CPU {
+    /// Delivers an NMI or the external interrupt with the highest priority if one may be taken now (SDM volume 3,
+    /// section 6.9). True if one was.
+    fileprivate func deliverDueInterrupt() -> Bool {
+        let apic = owner.localAPIC
+        let shadow = state.pointee.shadow
+        let blockedByMovSS = shadow & UInt8(TZ_SHADOW_MOV_SS) != 0
+        if !blockedByMovSS, shadow & UInt8(TZ_SHADOW_NMI) == 0, apic.takeNMI() {
+            state.pointee.activity = UInt8(TZ_ACTIVE)
+            deliverNMI()
+            return true
+        }
+        // Cleared before looking, so that what is posted meanwhile sets it again. A blocked NMI is looked for before
+        // every block until IRET.
+        if shadow & UInt8(TZ_SHADOW_NMI) == 0 {
+            _ = tz_atomic_and(&state.pointee.attention, ~UInt64(TZ_ATTENTION_NMI))
+        }
+        _ = tz_atomic_and(&state.pointee.attention, ~UInt64(TZ_ATTENTION_INTERRUPT))
+        guard let pending = apic.pendingInterrupt() else {
+            owner.waitsForWindow = false
+            return false
+        }
+        guard state.pointee.system_flags & RFLAGS.if != 0, shadow & ~UInt8(TZ_SHADOW_NMI) == 0 else {
+            // Looked at again before every block until the guest opens the window.
+            _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_INTERRUPT))
+            if !owner.waitsForWindow { state.pointee.counters.interrupt_windows += 1 }
+            owner.waitsForWindow = true
+            return false
+        }
+        owner.waitsForWindow = false
+        let vector: UInt8
+        switch pending {
+        case .fixed(let fixed):
+            vector = fixed
+            apic.acknowledge(fixed)
+        case .external: vector = owner.vm.bus.acknowledgeInterrupt()
+        }
+        state.pointee.activity = UInt8(TZ_ACTIVE)
+        deliverInterrupt(vector: vector)
+        _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_INTERRUPT))
+        return true
+    }
+}

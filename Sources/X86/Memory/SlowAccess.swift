@@ -1,0 +1,184 @@
+// Loads and stores that one TLB probe does not settle: misses, page crossings, devices, pages with decoded code, split
+// locks, alignment checks and data breakpoints. Every access is whole or not at all: permissions of all its pages are
+// checked before a byte is written.
+
+import CPrimitives
+import Synchronization
+
+/// Serialises locked accesses that no single host instruction can perform.
+private let splitLock = Mutex(())
+
+extension CPU {
+    // MARK: By current privilege
+
+    /// `load` when the TLB misses.
+    @inline(never) func loadSlow(_ linear: UInt64, size: Int) throws(GuestFault) -> UInt64 {
+        let context = Int(state.pointee.tlb_context)
+        try checkAlignment(linear, size: size, .read)
+        let value = try load(linear, size: size, context: context)
+        if translation.pointee.watching { noteDataAccess(linear, size: size, .read) }
+        return value
+    }
+
+    /// `store` when the TLB misses.
+    @inline(never) func storeSlow(_ linear: UInt64, size: Int, value: UInt64) throws(GuestFault) {
+        let context = Int(state.pointee.tlb_context)
+        try checkAlignment(linear, size: size, .write)
+        try store(linear, size: size, value: value, context: context)
+        if translation.pointee.watching { noteDataAccess(linear, size: size, .write) }
+    }
+
+    /// `modify` when the TLB misses.
+    @inline(never) func modifySlow<T: GuestInteger>(
+        _ type: T.Type, _ linear: UInt64, locked: Bool, _ body: (T) throws(GuestFault) -> T
+    ) throws(GuestFault) {
+        let size = MemoryLayout<T>.size
+        try checkAlignment(linear, size: size, .write)
+        let place = try place(linear, size: size, .write, context: Int(state.pointee.tlb_context))
+        if place.inFirst == size, let slot = slot(containing: place.first), !slot.pointee.readOnly {
+            let host = slot.pointee.pointer(place.first)
+            var seen = T.load(host)
+            if locked {
+                while true {
+                    let desired = try body(seen)
+                    if T.compareExchange(host, &seen, desired) { break }
+                }
+            } else {
+                T.store(try body(seen), host)
+            }
+            noteWrite(place.first, slot)
+        } else {
+            try splitLock.withLock { _ throws(GuestFault) in
+                let seen = T(truncatingIfNeeded: read(place, size: size))
+                write(place, size: size, value: UInt64(try body(seen)))
+            }
+        }
+        if translation.pointee.watching { noteDataAccess(linear, size: size, .write) }
+    }
+
+    /// Runs `body` as one locked operation where no host instruction can: both halves of CMPXCHG16B across pages, say.
+    func withSplitLock<R>(_ body: () throws(GuestFault) -> R) throws(GuestFault) -> R {
+        try splitLock.withLock { _ throws(GuestFault) in try body() }
+    }
+
+    /// Makes sure that every byte of [linear, linear + size) may be accessed, by raising the fault that the access would
+    /// raise; at most a page is asked for. Afterwards plain memory is in the TLB.
+    func probe(_ linear: UInt64, size: Int, _ access: Access) throws(GuestFault) {
+        _ = try place(linear, size: size, access, context: Int(state.pointee.tlb_context))
+    }
+
+    // MARK: By explicit privilege
+
+    /// Reads 1 to 8 bytes with the rights of `context`.
+    func load(_ linear: UInt64, size: Int, context: Int) throws(GuestFault) -> UInt64 {
+        if let host = tlbPointer(TLB.read, context: context, linear, size: size) {
+            switch size {
+            case 1: return UInt64(tz_load8(host))
+            case 2: return UInt64(tz_load16(host))
+            case 4: return UInt64(tz_load32(host))
+            case 8: return tz_load64(host)
+            default: break
+            }
+        }
+        return read(try place(linear, size: size, .read, context: context), size: size)
+    }
+
+    /// Writes 1 to 8 bytes with the rights of `context`.
+    func store(_ linear: UInt64, size: Int, value: UInt64, context: Int) throws(GuestFault) {
+        if let host = tlbPointer(TLB.write, context: context, linear, size: size) {
+            switch size {
+            case 1: return tz_store8(host, UInt8(truncatingIfNeeded: value))
+            case 2: return tz_store16(host, UInt16(truncatingIfNeeded: value))
+            case 4: return tz_store32(host, UInt32(truncatingIfNeeded: value))
+            case 8: return tz_store64(host, value)
+            default: break
+            }
+        }
+        write(try place(linear, size: size, .write, context: context), size: size, value: value)
+    }
+
+    // MARK: Placing
+
+    /// The guest-physical place of an operand: `inFirst` bytes from `first`, the others from `second`.
+    private struct Place {
+        var first: UInt64
+        var second: UInt64
+        var inFirst: Int
+    }
+
+    private func place(_ linear: UInt64, size: Int, _ access: Access, context: Int) throws(GuestFault) -> Place {
+        let inPage = 4096 &- Int(truncatingIfNeeded: linear & 0xfff)
+        let first = try translate(linear, access, context: context)
+        guard inPage < size else { return Place(first: first, second: 0, inFirst: size) }
+        // Outside 64-bit mode linear addresses wrap at 4 GiB.
+        let next = in64BitMode ? linear &+ UInt64(inPage) : (linear &+ UInt64(inPage)) & 0xffff_ffff
+        return Place(first: first, second: try translate(next, access, context: context), inFirst: inPage)
+    }
+
+    private func read(_ place: Place, size: Int) -> UInt64 {
+        let low = readPhysical(place.first, size: place.inFirst)
+        guard place.inFirst < size else { return low }
+        return low | readPhysical(place.second, size: size &- place.inFirst) << UInt64(8 &* place.inFirst)
+    }
+
+    private func write(_ place: Place, size: Int, value: UInt64) {
+        writePhysical(place.first, size: place.inFirst, value: value)
+        guard place.inFirst < size else { return }
+        writePhysical(place.second, size: size &- place.inFirst, value: value >> UInt64(8 &* place.inFirst))
+    }
+
+    /// The guest-physical address behind a linear one for the given access and rights. Plain memory is entered into the
+    /// TLB, for writing only if no code was decoded from the page.
+    func translate(_ linear: UInt64, _ access: Access, context: Int) throws(GuestFault) -> UInt64 {
+        state.pointee.counters.tlb_misses &+= 1
+        let page = try walk(linear, access, context: context)
+        guard let slot = slot(containing: page.physical) else { return page.physical }
+        let host = slot.pointee.pointer(page.physical & ~0xfff)
+        if access == .fetch {
+            fillTLB(TLB.fetch, context: fetchContext(context), linear: linear, host: host, page)
+            return page.physical
+        }
+        fillTLB(TLB.read, context: context, linear: linear, host: host, page)
+        let number = slot.pointee.page(page.physical)
+        if slot.pointee.readOnly || tz_load8(slot.pointee.code + number) != 0 { return page.physical }
+        if access == .write {
+            tz_store8(slot.pointee.dirty + number, 1)
+            fillTLB(TLB.write, context: context, linear: linear, host: host, page)
+        } else if page.writesFreely && tz_load8(slot.pointee.dirty + number) != 0 {
+            fillTLB(TLB.write, context: context, linear: linear, host: host, page)
+        }
+        return page.physical
+    }
+
+    /// The guest-physical address behind a linear one for an access of the current privilege.
+    func translate(_ linear: UInt64, _ access: Access) throws(GuestFault) -> UInt64 {
+        try translate(linear, access, context: Int(state.pointee.tlb_context))
+    }
+
+    // MARK: Alignment and breakpoints
+
+    /// #AC comes after page faults of the same access (SDM volume 3, table 7-2).
+    private func checkAlignment(_ linear: UInt64, size: Int, _ access: Access) throws(GuestFault) {
+        guard state.pointee.alignment_checks != 0, linear & UInt64(size &- 1) != 0, size & (size &- 1) == 0 else {
+            return
+        }
+        try probe(linear, size: size, access)
+        throw .alignmentCheck
+    }
+
+    /// Leaves a #DB trap for the run loop if an enabled data breakpoint watches any of the bytes.
+    private func noteDataAccess(_ linear: UInt64, size: Int, _ access: Access) {
+        let dr7 = state.pointee.dr7
+        let addresses = state.pointee.dr
+        for (n, address) in [addresses.0, addresses.1, addresses.2, addresses.3].enumerated() {
+            let condition = DR7.condition(dr7, n)
+            guard DR7.isEnabled(dr7, n), condition == 3 || condition == 1 && access == .write else { continue }
+            let length = DR7.length(dr7, n)
+            let first = address & ~(length &- 1)
+            if linear < first &+ length && first < linear &+ UInt64(size) {
+                state.pointee.dr6 |= 1 << UInt64(n)
+                state.pointee.trap_after = 1
+            }
+        }
+    }
+}

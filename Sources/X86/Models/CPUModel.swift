@@ -1,0 +1,124 @@
+// CPU models by name: whose CPU the guest sees, and which features it offers. What CPUID answers for a model is in
+// `CPUIDLeaves.swift`.
+
+import CPrimitives
+
+/// Whose manual decides where Intel's and AMD's differ.
+enum CPUVendor: Sendable {
+    case intel, amd
+
+    /// The vendor string of leaf 0, as EBX, EDX, ECX.
+    var signature: (ebx: UInt32, edx: UInt32, ecx: UInt32) {
+        switch self {
+        case .intel: (0x756e_6547, 0x4965_6e69, 0x6c65_746e)  // GenuineIntel
+        case .amd: (0x6874_7541, 0x6974_6e65, 0x444d_4163)  // AuthenticAMD
+        }
+    }
+}
+
+/// A CPU as offered to a guest.
+struct CPUModel: Sendable {
+    let name: String
+    let vendor: CPUVendor
+    /// EAX of leaf 1: family, model and stepping.
+    let signature: UInt32
+    /// The 48 characters of leaves 80000002H…80000004H.
+    let brand: [UInt8]
+    let features: FeatureSet
+    /// Features that the model's name promises but this host cannot run.
+    let missing: [Feature]
+    /// MAXPHYADDR
+    let physicalBits: UInt64 = 46
+    /// The CPUID registers that are made of feature bits alone, by leaf, subleaf and register.
+    let featureWords: [FeatureWord: UInt32]
+
+    struct FeatureWord: Hashable, Sendable {
+        let leaf: UInt32
+        let subleaf: UInt32
+        let register: FeatureEntry.Register
+    }
+
+    /// The names that `init(named:)` knows.
+    static let names = ["host", "x86-64-v1", "x86-64-v2", "x86-64-v3"]
+
+    var physicalMask: UInt64 { 1 << physicalBits - 1 }
+    /// The state components that XCR0 may enable: x87, SSE, AVX.
+    var xcr0Mask: UInt64 { has(.xsave) ? (has(.avx) ? 7 : 3) : 0 }
+
+    @inline(__always) func has(_ feature: Feature) -> Bool { features.contains(feature) }
+
+    /// The model of a name on the command line; nil for an unknown one.
+    init?(named name: String) {
+        guard let position = Self.names.firstIndex(of: name) else { return nil }
+        let isHost = position == 0
+        self.name = name
+        let leaf1 = tz_cpuid(1, 0)
+        vendor = isHost ? Self.hostVendor : .intel
+        // The named levels look the same on every host: family 6, a model without published speculation defects.
+        signature = isHost ? leaf1.eax : 0x0008_06f8
+        brand = isHost ? Self.hostBrand : Self.padded("Trapeze \(name) CPU")
+        var features = FeatureSet()
+        var missing: [Feature] = []
+        var words: [FeatureWord: UInt32] = [:]
+        for entry in FeatureEntry.all {
+            if let only = entry.vendor, only != vendor { continue }
+            if entry.level > (isHost ? 4 : position) { continue }
+            if entry.needsHost && !Self.hostHas(entry) {
+                if !isHost { missing.append(entry.feature) }
+                continue
+            }
+            features.insert(entry.feature)
+            let word = FeatureWord(leaf: entry.leaf, subleaf: entry.subleaf, register: entry.register)
+            words[word, default: 0] |= 1 << entry.bit
+        }
+        self.features = features
+        self.missing = missing
+        featureWords = words
+    }
+
+    func word(_ leaf: UInt32, _ register: FeatureEntry.Register, subleaf: UInt32 = 0) -> UInt32 {
+        featureWords[FeatureWord(leaf: leaf, subleaf: subleaf, register: register)] ?? 0
+    }
+
+    // MARK: Host
+
+    private static func hostHas(_ entry: FeatureEntry) -> Bool {
+        guard tz_cpuid(entry.leaf & 0x8000_0000, 0).eax >= entry.leaf else { return false }
+        // The vector state must be enabled by the host's operating system too (OSXSAVE).
+        let vectorState: Set<Feature> = [.xsave, .avx, .avx2, .fma, .f16c, .xsaveopt, .xsavec, .xgetbv1]
+        if vectorState.contains(entry.feature), tz_cpuid(1, 0).ecx & 1 << 27 == 0 { return false }
+        let r = tz_cpuid(entry.leaf, entry.subleaf)
+        let word =
+            switch entry.register {
+            case .eax: r.eax
+            case .ebx: r.ebx
+            case .ecx: r.ecx
+            case .edx: r.edx
+            }
+        return word >> entry.bit & 1 != 0
+    }
+
+    private static var hostVendor: CPUVendor {
+        let leaf = tz_cpuid(0, 0)
+        let amd = CPUVendor.amd.signature
+        let isHygon = leaf.ebx == 0x6f67_7948
+        return leaf.ebx == amd.ebx && leaf.edx == amd.edx && leaf.ecx == amd.ecx || isHygon ? .amd : .intel
+    }
+
+    private static var hostBrand: [UInt8] {
+        guard tz_cpuid(0x8000_0000, 0).eax >= 0x8000_0004 else { return padded("Trapeze host CPU") }
+        var bytes: [UInt8] = []
+        for leaf: UInt32 in 0x8000_0002...0x8000_0004 {
+            let r = tz_cpuid(leaf, 0)
+            for word in [r.eax, r.ebx, r.ecx, r.edx] {
+                for shift: UInt32 in [0, 8, 16, 24] { bytes.append(UInt8(truncatingIfNeeded: word >> shift)) }
+            }
+        }
+        return bytes
+    }
+
+    private static func padded(_ text: String) -> [UInt8] {
+        let bytes = Array(text.utf8.prefix(47))
+        return bytes + [UInt8](repeating: 0, count: 48 - bytes.count)
+    }
+}

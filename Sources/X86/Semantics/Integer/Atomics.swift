@@ -1,0 +1,127 @@
+// XCHG, XADD, CMPXCHG, CMPXCHG8B, CMPXCHG16B. XCHG with memory is atomic with or without LOCK.
+
+import CPrimitives
+
+enum Exchange: IntegerInstruction {
+    @inline(__always)
+    static func run<T: GuestInteger>(_ cpu: CPU, _ i: Instruction, _ type: T.Type) throws(GuestFault) {
+        let new = cpu.register(i.pointee.reg, as: T.self)
+        var old: T = 0
+        if i.hasMemoryOperand {
+            let linear = try cpu.linearAddress(i, size: MemoryLayout<T>.size, .write)
+            try cpu.modify(T.self, linear, locked: true) { value throws(GuestFault) in
+                old = value
+                return new
+            }
+        } else {
+            old = cpu.register(i.pointee.rm, as: T.self)
+            cpu.setRegister(i.pointee.rm, to: new)
+        }
+        cpu.setRegister(i.pointee.reg, to: old)
+    }
+}
+
+enum ExchangeAdd: IntegerInstruction {
+    @inline(__always)
+    static func run<T: GuestInteger>(_ cpu: CPU, _ i: Instruction, _ type: T.Type) throws(GuestFault) {
+        let addend = cpu.register(i.pointee.reg, as: T.self)
+        var flags = cpu.arithmetic
+        if i.hasMemoryOperand {
+            var old: T = 0
+            try cpu.modifyRM(i, T.self) { value in
+                old = value
+                return Add.apply(value, addend, &flags)
+            }
+            cpu.setRegister(i.pointee.reg, to: old)
+        } else {
+            let old = cpu.register(i.pointee.rm, as: T.self)
+            cpu.setRegister(i.pointee.reg, to: old)
+            cpu.setRegister(i.pointee.rm, to: Add.apply(old, addend, &flags))
+        }
+        cpu.arithmetic = flags
+    }
+}
+
+/// CMPXCHG: the destination is written in either case.
+enum CompareExchange: IntegerInstruction {
+    @inline(__always)
+    static func run<T: GuestInteger>(_ cpu: CPU, _ i: Instruction, _ type: T.Type) throws(GuestFault) {
+        let expected = cpu.register(0, as: T.self)
+        let new = cpu.register(i.pointee.reg, as: T.self)
+        var flags = cpu.arithmetic
+        var found: T = 0
+        try cpu.modifyRM(i, T.self) { value in
+            found = value
+            _ = Cmp.apply(expected, value, &flags)
+            return value == expected ? new : value
+        }
+        if found != expected { cpu.setRegister(0, to: found) }
+        cpu.arithmetic = flags
+    }
+}
+
+extension CPU {
+    @inline(__always) private func setZeroFlag(_ value: Bool) {
+        arithmetic = arithmetic & ~UInt64(TZ_FLAG_ZF) | (value ? UInt64(TZ_FLAG_ZF) : 0)
+    }
+
+    func compareExchange8B(_ i: Instruction) throws(GuestFault) {
+        let expected = self[.rdx] << 32 | self[.rax] & 0xffff_ffff
+        let new = self[.rcx] << 32 | self[.rbx] & 0xffff_ffff
+        var found: UInt64 = 0
+        try modifyRM(i, UInt64.self) { value in
+            found = value
+            return value == expected ? new : value
+        }
+        if found != expected {
+            self[.rax] = found & 0xffff_ffff
+            self[.rdx] = found >> 32
+        }
+        setZeroFlag(found == expected)
+    }
+
+    /// The operand must lie on a 16-byte boundary, so it never crosses a page.
+    func compareExchange16B(_ i: Instruction) throws(GuestFault) {
+        let linear = try linearAddress(i, size: 16, .write)
+        guard linear & 15 == 0 else { throw .generalProtection() }
+        try probe(linear, size: 16, .write)
+        if let host = fastWritePointer(linear, size: 16) {
+            var found = (self[.rax], self[.rdx])
+            let (low, high) = (self[.rbx], self[.rcx])
+            let done = withUnsafeMutablePointer(to: &found.0) { low64 in
+                // SAFETY: a homogeneous tuple is laid out as an array of its elements.
+                low64.withMemoryRebound(to: UInt64.self, capacity: 2) {
+                    tz_compare_exchange128(host, $0, low, high)
+                }
+            }
+            return finish16B(done, found)
+        }
+        // Not plain memory, or a page that holds code.
+        try withSplitLock { () throws(GuestFault) in
+            let found = (try load(UInt64.self, linear), try load(UInt64.self, linear &+ 8))
+            let equal = found == (self[.rax], self[.rdx])
+            try store(equal ? self[.rbx] : found.0, linear)
+            try store(equal ? self[.rcx] : found.1, linear &+ 8)
+            finish16B(equal, found)
+        }
+    }
+
+    private func finish16B(_ done: Bool, _ found: (UInt64, UInt64)) {
+        if !done { (self[.rax], self[.rdx]) = found }
+        setZeroFlag(done)
+    }
+}
+
+func atomicHandler(_ mnemonic: Mnemonic, _ model: CPUModel) -> tz_handler? {
+    switch mnemonic {
+    case .xchg: { s, i in execute(s, i, Exchange.self) }
+    case .xadd: { s, i in execute(s, i, ExchangeAdd.self) }
+    case .cmpxchg: { s, i in execute(s, i, CompareExchange.self) }
+    case .cmpxchg8b where model.has(.cx8):
+        { s, i in execute(s) { cpu throws(GuestFault) in try cpu.compareExchange8B(i) } }
+    case .cmpxchg16b where model.has(.cx16):
+        { s, i in execute(s) { cpu throws(GuestFault) in try cpu.compareExchange16B(i) } }
+    case .cmpxchg8b, .cmpxchg16b: undefinedInstruction
+    default: nil
+    }
+}

@@ -1,0 +1,85 @@
+// What the hot state keeps ready because address generation, decoding and permission checks need it on every access:
+// recomputed here, as a whole, whenever a mode, a segment or a debug register changes.
+
+import CPrimitives
+
+extension CPU {
+    /// Recomputes everything in `tz_cpu` that follows from other fields: modes, privilege, stack width, address bases,
+    /// and which TLB tables are current. Also for use after an import of state.
+    func refreshDerivedState() {
+        let ss = segment(.ss).pointee
+        let cs = segment(.cs).pointee
+        state.pointee.long_mode = state.pointee.efer & EFER.lma != 0 ? 1 : 0
+        state.pointee.cpl = !protectedMode ? 0 : virtual8086 ? 3 : ss.dpl
+        if longMode && cs.isLong {
+            state.pointee.code_width = 8
+            state.pointee.stack_mask = .max
+        } else {
+            state.pointee.code_width = cs.isBig ? 4 : 2
+            state.pointee.stack_mask = ss.isBig ? 0xffff_ffff : 0xffff
+        }
+        refreshAddressGeneration()
+        refreshFlagDependents()
+        endBlock()
+    }
+
+    /// Recomputes what follows from a data segment register alone (CS and SS go through `refreshDerivedState`).
+    func refreshAddressGeneration() {
+        let long = in64BitMode
+        var flat: UInt8 = 0
+        for number in 0..<UInt8(6) {
+            let s = segment(number).pointee
+            setEffectiveBase(number, to: long && number < UInt8(TZ_FS) ? 0 : s.base)
+            if s.base == 0, s.limit == .max, !s.isUnusable, Self.readsAndWrites(s) { flat |= 1 << number }
+        }
+        state.pointee.flat_segments = flat
+    }
+
+    /// Recomputes what follows from RFLAGS and the debug registers: alignment checks, single-stepping, TLB tables.
+    @inline(__always) func refreshFlagDependents() {
+        let flags = state.pointee.system_flags
+        let aligned = flags & RFLAGS.ac != 0 && state.pointee.cr0 & CR0.am != 0 && cpl == 3
+        state.pointee.alignment_checks = aligned ? 1 : 0
+        let stepping = flags & (RFLAGS.tf | RFLAGS.rf) != 0 || state.pointee.dr7 & DR7.enables != 0
+        state.pointee.breakpoints = stepping ? 1 : 0
+        updateTranslationContext()
+    }
+
+    /// A usable segment that `checkedLinearAddress` need not look at again: expand-up data that is writable, or code that
+    /// is readable (writes to code are checked apart).
+    private static func readsAndWrites(_ s: tz_segment) -> Bool {
+        guard s.attributes & SegmentAttributes.writable != 0 else { return false }
+        return s.isCode || s.attributes & SegmentAttributes.expandDown == 0
+    }
+}
+
+/// Bits of DR7 (SDM volume 3, section 18.2.4).
+enum DR7 {
+    /// L0, G0 … L3, G3
+    static let enables: UInt64 = 0xff
+    static let fixedOne: UInt64 = 1 << 10
+    /// GD: general detect
+    static let gd: UInt64 = 1 << 13
+
+    /// What breakpoint `n` watches: 0 execution, 1 writes, 2 I/O, 3 reads and writes.
+    @inline(__always) static func condition(_ dr7: UInt64, _ n: Int) -> UInt64 { dr7 >> UInt64(16 + 4 * n) & 3 }
+    /// Length in bytes of breakpoint `n`.
+    @inline(__always) static func length(_ dr7: UInt64, _ n: Int) -> UInt64 {
+        switch dr7 >> UInt64(18 + 4 * n) & 3 {
+        case 0: 1
+        case 1: 2
+        case 2: 8
+        default: 4
+        }
+    }
+    @inline(__always) static func isEnabled(_ dr7: UInt64, _ n: Int) -> Bool { dr7 >> UInt64(2 * n) & 3 != 0 }
+}
+
+/// Bits of DR6 (SDM volume 3, section 18.2.3).
+enum DR6 {
+    static let bd: UInt64 = 1 << 13
+    static let bs: UInt64 = 1 << 14
+    static let bt: UInt64 = 1 << 15
+    /// Bits that always read as ones.
+    static let fixedOnes: UInt64 = 0xffff_0ff0
+}
