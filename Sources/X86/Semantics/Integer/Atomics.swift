@@ -84,29 +84,26 @@ extension CPU {
     func compareExchange16B(_ i: Instruction) throws(GuestFault) {
         let linear = try linearAddress(i, size: 16, .write)
         guard linear & 15 == 0 else { throw .generalProtection() }
-        // Twice, since the first try may only miss the TLB: the change of nothing then fills it.
-        for attempt in 0..<2 {
-            if let host = fastWritePointer(linear, size: 16) {
-                var found = (self[.rax], self[.rdx])
-                let (low, high) = (self[.rbx], self[.rcx])
-                let done = withUnsafeMutablePointer(to: &found.0) { low64 in
-                    // SAFETY: a homogeneous tuple is laid out as an array of its elements.
-                    low64.withMemoryRebound(to: UInt64.self, capacity: 2) {
-                        tz_compare_exchange128(host, $0, low, high)
-                    }
+        try probe(linear, size: 16, .write)
+        if let host = fastWritePointer(linear, size: 16) {
+            var found = (self[.rax], self[.rdx])
+            let (low, high) = (self[.rbx], self[.rcx])
+            let done = withUnsafeMutablePointer(to: &found.0) { low64 in
+                // SAFETY: a homogeneous tuple is laid out as an array of its elements.
+                low64.withMemoryRebound(to: UInt64.self, capacity: 2) {
+                    tz_compare_exchange128(host, $0, low, high)
                 }
-                return finish16B(done, found)
             }
-            if attempt == 0 {
-                try modify(UInt64.self, linear, locked: i.isLocked) { value throws(GuestFault) in value }
-            }
+            return finish16B(done, found)
         }
-        // Not plain memory: no atomicity to be had, as on a bus without it.
-        let found = (try load(UInt64.self, linear), try load(UInt64.self, linear &+ 8))
-        let equal = found == (self[.rax], self[.rdx])
-        try store(equal ? self[.rbx] : found.0, linear)
-        try store(equal ? self[.rcx] : found.1, linear &+ 8)
-        finish16B(equal, found)
+        // Not plain memory, or a page that holds code.
+        try withSplitLock { () throws(GuestFault) in
+            let found = (try load(UInt64.self, linear), try load(UInt64.self, linear &+ 8))
+            let equal = found == (self[.rax], self[.rdx])
+            try store(equal ? self[.rbx] : found.0, linear)
+            try store(equal ? self[.rcx] : found.1, linear &+ 8)
+            finish16B(equal, found)
+        }
     }
 
     private func finish16B(_ done: Bool, _ found: (UInt64, UInt64)) {

@@ -87,12 +87,11 @@ enum MoveSwapped: IntegerInstruction {
 
 extension CPU {
     /// CRC32 r, r/m: the checksum is 32 bits wide, and the destination's upper half is cleared even if it has 64. The
-    /// source is a byte for opcode F0.
+    /// width of the source is in `row`.
     func crc32(_ i: Instruction) throws(GuestFault) {
         let sum = register(i.pointee.reg, as: UInt32.self)
-        let size = i.pointee.opcode & 1 == 0 ? 1 : i.pointee.width
         let result =
-            switch size {
+            switch i.pointee.row {
             case 1: tz_crc32_8(sum, try readRM(i, UInt8.self))
             case 2: tz_crc32_16(sum, try readRM(i, UInt16.self))
             case 4: tz_crc32_32(sum, try readRM(i, UInt32.self))

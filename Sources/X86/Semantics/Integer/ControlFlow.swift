@@ -3,17 +3,12 @@
 
 import CPrimitives
 
-extension UInt64 {
-    /// Bits 63:47 are equal (48-bit linear addresses).
-    @inline(__always) var isCanonical: Bool { (Int64(bitPattern: self) << 16) >> 16 == Int64(bitPattern: self) }
-}
-
 extension CPU {
     /// A branch target truncated to the operand size in bytes; #GP(0) outside CS or the canonical addresses.
     @inline(__always) func branchTarget(_ target: UInt64, width: UInt8) throws(GuestFault) -> UInt64 {
         switch width {
         case 8:
-            guard _fastPath(target.isCanonical) else { throw .generalProtection() }
+            guard _fastPath(isCanonical(target)) else { throw .generalProtection() }
             return target
         case 4: return try checkedBranchTarget(target & 0xffff_ffff)
         default: return try checkedBranchTarget(target & 0xffff)
@@ -96,7 +91,7 @@ enum Return: IntegerInstruction {
 
 @inline(__always) private func branch64(_ s: StatePointer, _ i: Instruction) {
     let target = s.pointee.rip &+ UInt64(bitPattern: i.pointee.immediate)
-    guard _fastPath(target.isCanonical) else { return CPU(s).raise(.generalProtection()) }
+    guard _fastPath(CPU(s).isCanonical(target)) else { return CPU(s).raise(.generalProtection()) }
     s.pointee.rip = target
 }
 
@@ -111,7 +106,7 @@ private func returnGeneral(_ s: StatePointer, _ i: Instruction) { executeWide(s,
     let cpu = CPU(s)
     let offset = cpu[.rsp] &- 8
     let target = cpu.rip &+ UInt64(bitPattern: i.pointee.immediate)
-    guard _fastPath(target.isCanonical), let host = cpu.fastWritePointer(offset, size: 8) else {
+    guard _fastPath(cpu.isCanonical(target)), let host = cpu.fastWritePointer(offset, size: 8) else {
         return callGeneral(s, i)
     }
     UInt64.store(cpu.rip, host)
@@ -123,7 +118,7 @@ private func returnGeneral(_ s: StatePointer, _ i: Instruction) { executeWide(s,
     let cpu = CPU(s)
     guard let host = cpu.fastReadPointer(cpu[.rsp], size: 8) else { return returnGeneral(s, i) }
     let target = UInt64.load(host)
-    guard _fastPath(target.isCanonical) else { return returnGeneral(s, i) }
+    guard _fastPath(cpu.isCanonical(target)) else { return returnGeneral(s, i) }
     cpu[.rsp] &+= 8
     cpu.rip = target
 }

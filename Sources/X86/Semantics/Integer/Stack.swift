@@ -13,25 +13,19 @@ extension CPU {
         return _slowPath(mask == 0xffff) ? old & ~mask | value & mask : value & mask
     }
 
-    /// Reads from the stack segment.
+    /// Reads from the stack segment. A non-canonical address is #SS(0) whatever the instruction's other operand is (SDM
+    /// volume 1, section 3.3.7.1).
     @inline(__always) func readStack<T: GuestInteger>(at offset: UInt64, _ type: T.Type) throws(GuestFault) -> T {
         let size = MemoryLayout<T>.size
         let linear = try linearAddress(offset & state.pointee.stack_mask, segment: UInt8(TZ_SS), size: size, .read)
-        do { return try load(T.self, linear) } catch { throw stackFault(error, linear, size: size) }
+        do { return try load(T.self, linear) } catch { throw error == .nonCanonical ? .stackFault() : error }
     }
 
     /// Writes to the stack segment; the stack pointer stays.
     @inline(__always) func writeStack<T: GuestInteger>(_ value: T, at offset: UInt64) throws(GuestFault) {
         let size = MemoryLayout<T>.size
         let linear = try linearAddress(offset & state.pointee.stack_mask, segment: UInt8(TZ_SS), size: size, .write)
-        do { try store(value, linear) } catch { throw stackFault(error, linear, size: size) }
-    }
-
-    /// A non-canonical address is #SS(0) when it comes from the stack (SDM volume 1, section 3.3.7.1), but the slow
-    /// paths, which don't know where it came from, say #GP(0).
-    @inline(never) private func stackFault(_ fault: GuestFault, _ linear: UInt64, size: Int) -> GuestFault {
-        let last = linear &+ UInt64(size &- 1)
-        return fault == .generalProtection() && !(linear.isCanonical && last.isCanonical) ? .stackFault() : fault
+        do { try store(value, linear) } catch { throw error == .nonCanonical ? .stackFault() : error }
     }
 
     @inline(__always) func pushOperand<T: GuestInteger>(_ value: T) throws(GuestFault) {
@@ -129,7 +123,7 @@ enum Enter: IntegerInstruction {
         // The new top of the stack must be writable, though nothing is written.
         let linear = try cpu.linearAddress(
             offset & cpu.state.pointee.stack_mask, segment: UInt8(TZ_SS), size: MemoryLayout<T>.size, .write)
-        try cpu.modify(T.self, linear, locked: false) { value throws(GuestFault) in value }
+        try cpu.probe(linear, size: MemoryLayout<T>.size, .write)
         cpu.setRegister(GPR.rbp.rawValue &* 8, to: T(truncatingIfNeeded: frame))
         cpu.setStackPointer(offset)
     }
