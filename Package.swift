@@ -47,7 +47,7 @@ let package = Package(
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
         .testTarget(name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU"], swiftSettings: strictSwift),
         .testTarget(
-            name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
+            name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze", "Guests"], swiftSettings: strictSwift),
         .testTarget(
             name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .testTarget(
