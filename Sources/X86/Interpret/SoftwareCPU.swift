@@ -16,8 +16,8 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     let localAPIC: LocalAPIC
     let codeCache = CodeCache()
     var jumpCache = JumpCache()
-    /// MTRRs: stored, with no effect on a software CPU.
-    var memoryTypeRanges = MemoryTypeRanges()
+    /// MSRs that are stored, with no effect on a software CPU.
+    var storedRegisters = StoredRegisters()
     /// An interrupt is pending that the guest cannot take yet.
     var waitsForWindow = false
     /// Where retired instructions are told to a clock that counts them.
@@ -187,9 +187,13 @@ private final class Alarm: Sendable {
 
     /// Sleeps until `done`, looked at after each ring, or for the given time.
     func wait(nanoseconds: UInt64?, until done: () -> Bool) {
-        let deadline = nanoseconds.map { Date(timeIntervalSinceNow: Double($0) / 1e9) } ?? .distantFuture
         condition.lock()
         defer { condition.unlock() }
+        guard let nanoseconds else {
+            while !done() { condition.wait() }
+            return
+        }
+        let deadline = Date(timeIntervalSinceNow: Double(nanoseconds) / 1e9)
         while !done(), condition.wait(until: deadline) {}
     }
 }
