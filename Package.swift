@@ -38,7 +38,7 @@ let package = Package(
             swiftSettings: strictSwift),
         .target(name: "DebianGuest", swiftSettings: strictSwift),
         .target(
-            name: "Guests", path: "guests", sources: ["Catalog"], swiftSettings: strictSwift,
+            name: "Guests", path: "guests", exclude: ["README.md"], sources: ["Catalog"], swiftSettings: strictSwift,
             plugins: ["GuestBuilder"]),
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),

@@ -43,6 +43,7 @@ final class DescriptorWriter: @unchecked Sendable {
         condition.lock()
         defer { condition.unlock() }
         while !waiting.isEmpty || writing, !dropping {
+            // Foundation cannot wait until a date as far as `.distantFuture`.
             guard let deadline else {
                 condition.wait()
                 continue
