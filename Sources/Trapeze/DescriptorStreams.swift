@@ -39,10 +39,15 @@ final class DescriptorWriter: @unchecked Sendable {
 
     /// Waits until the queue is written; false if that takes longer than `seconds`, or bytes were dropped.
     func drain(seconds: Double?) -> Bool {
-        let deadline = seconds.map { Date(timeIntervalSinceNow: $0) } ?? .distantFuture
+        let deadline = seconds.map { Date(timeIntervalSinceNow: $0) }
         condition.lock()
         defer { condition.unlock() }
         while !waiting.isEmpty || writing, !dropping {
+            // Foundation cannot wait until a date as far as `.distantFuture`.
+            guard let deadline else {
+                condition.wait()
+                continue
+            }
             guard condition.wait(until: deadline) else { return false }
         }
         return !dropping
