@@ -69,6 +69,10 @@ final class Board: @unchecked Sendable {
         try ports.claim(PortMap.systemControlA, name: "system control port A", device: controlA)
         let postCode = PostCodePort()
         try ports.claim(PortMap.postCode, name: "POST code", device: postCode)
+        let firmwareConfiguration = FirmwareConfiguration(
+            memorySize: configuration.memorySize, processors: configuration.cpuCount)
+        try ports.claim(
+            PortMap.firmwareConfiguration, name: "fw_cfg", sizes: [.byte, .word], device: firmwareConfiguration)
         try ports.claim(PortMap.pvpanic, name: "pvpanic", device: PVPanic(environment))
         try ports.claim(
             PortMap.exit, name: "exit port", sizes: .upToDword,
@@ -85,6 +89,7 @@ final class Board: @unchecked Sendable {
         try registry.register("reset-control", resetControl)
         try registry.register("system-control-a", controlA)
         try registry.register("post-code", postCode)
+        try registry.register("fw-cfg", firmwareConfiguration)
     }
 
     /// Names the engine's part of the machine, to which interrupts go.
