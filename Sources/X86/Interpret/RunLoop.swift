@@ -48,7 +48,7 @@ extension SoftwareCPU {
         if _slowPath(state.pointee.fault_pending != 0) {
             retired -= 1
             state.pointee.rip &-= UInt64((i - 1).pointee.length)
-            CPU(state).deliverPendingFault()
+            CPU(state).deliverPendingFault(i - 1)
         }
         state.pointee.instructions &+= retired
         if let countedTime { countedTime.pointee &+= retired }
@@ -65,12 +65,15 @@ extension SoftwareCPU {
         let stepping = state.pointee.breakpoints != 0
         let shadow = state.pointee.shadow & Self.instructionShadow
         if stepping || shadow != 0 { count = 1 }
-        if stepping, shadow & UInt8(TZ_SHADOW_MOV_SS) == 0, try cpu.checkInstructionBreakpoint() { return }
+        if stepping, shadow & UInt8(TZ_SHADOW_MOV_SS) == 0 { try cpu.checkInstructionBreakpoint() }
         let trapFlag = state.pointee.system_flags & RFLAGS.tf != 0
         state.pointee.shadow &= ~Self.instructionShadow
         let before = state.pointee.instructions
+        let start = state.pointee.rip
         execute(block.pointee.instructions, count: count)
-        if stepping, state.pointee.instructions != before { cpu.finishStep(trapFlag: trapFlag) }
+        if stepping || state.pointee.trap_after != 0, state.pointee.instructions != before {
+            cpu.finishStep(block.pointee.instructions, start: start, trapFlag: trapFlag)
+        }
     }
 
     /// How many of a block's instructions end within CS.limit; #GP(0) when the first does not (SDM volume 3, section 6.3).

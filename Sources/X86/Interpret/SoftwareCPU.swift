@@ -16,8 +16,8 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     let localAPIC: LocalAPIC
     let codeCache = CodeCache()
     var jumpCache = JumpCache()
-    /// MTRRs: stored, with no effect on a software CPU.
-    var memoryTypeRanges = MemoryTypeRanges()
+    /// MSRs that are stored, with no effect on a software CPU.
+    var storedRegisters = StoredRegisters()
     /// An interrupt is pending that the guest cannot take yet.
     var waitsForWindow = false
     /// Where retired instructions are told to a clock that counts them.

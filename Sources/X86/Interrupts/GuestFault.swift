@@ -39,6 +39,9 @@ struct GuestFault: Error, Equatable {
         errorCode = 0
     }
 
+    /// An exception with an error code, by its vector.
+    @inline(__always) init(vector: UInt8, errorCode: UInt16) { self.init(vector, errorCode) }
+
     @inline(__always) private init(_ vector: UInt8, _ code: UInt16) {
         self.vector = vector
         hasErrorCode = true

@@ -179,6 +179,7 @@ extension CPU {
 
     /// Forgets every translation.
     func flushTLB() {
+        translation.pointee.apicPage = owner.localAPIC.mmioBase ?? .max
         state.pointee.counters.tlb_flushes &+= 1
         let tables = state.pointee.tlb
         for index in 0..<TLB.total { tables[index] = TLB.invalid(index) }
@@ -247,7 +248,6 @@ extension CPU {
         let owner = self.owner
         translation.pointee.slots = owner.vm.slots.base
         translation.pointee.slotCount = owner.vm.slots.count
-        translation.pointee.apicPage = owner.localAPIC.mmioBase ?? .max
         translation.pointee.features = owner.vm.model.features
         translation.pointee.vendor = owner.vm.model.vendor
         translation.pointee.physicalMask = owner.vm.model.physicalMask

@@ -40,7 +40,11 @@ extension CPU {
         let flags = state.pointee.system_flags
         let aligned = flags & RFLAGS.ac != 0 && state.pointee.cr0 & CR0.am != 0 && cpl == 3
         state.pointee.alignment_checks = aligned ? 1 : 0
-        let stepping = flags & (RFLAGS.tf | RFLAGS.rf) != 0 || state.pointee.dr7 & DR7.enables != 0
+        let dr7 = state.pointee.dr7
+        // Conditions 01 and 11 watch data.
+        translation.pointee.watching =
+            dr7 & DR7.enables != 0 && (0..<4).contains { DR7.isEnabled(dr7, $0) && DR7.condition(dr7, $0) & 1 != 0 }
+        let stepping = flags & (RFLAGS.tf | RFLAGS.rf) != 0 || dr7 & DR7.enables != 0
         state.pointee.breakpoints = stepping ? 1 : 0
         updateTranslationContext()
     }

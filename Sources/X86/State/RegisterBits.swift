@@ -68,6 +68,8 @@ enum EFER {
     static let lme: UInt64 = 1 << 8
     static let lma: UInt64 = 1 << 10
     static let nxe: UInt64 = 1 << 11
+    /// AMD: automatic IBRS
+    static let automaticIBRS: UInt64 = 1 << 21
 }
 
 /// Access rights of a segment register in `tz_segment.attributes` (SDM volume 3, table 25-2).

@@ -11,8 +11,10 @@ extension SoftwareCPU {
         neutral.rip = state.pointee.rip
         neutral.rflags = cpu.rflags
         neutral.segments = SegmentRegister.allCases.map { SegmentState(cpu.segment($0).pointee) }
-        neutral.gdtr = TableState(base: state.pointee.gdtr.base, limit: UInt16(truncatingIfNeeded: state.pointee.gdtr.limit))
-        neutral.idtr = TableState(base: state.pointee.idtr.base, limit: UInt16(truncatingIfNeeded: state.pointee.idtr.limit))
+        neutral.gdtr = TableState(
+            base: state.pointee.gdtr.base, limit: UInt16(truncatingIfNeeded: state.pointee.gdtr.limit))
+        neutral.idtr = TableState(
+            base: state.pointee.idtr.base, limit: UInt16(truncatingIfNeeded: state.pointee.idtr.limit))
         neutral.cr0 = state.pointee.cr0
         neutral.cr2 = state.pointee.cr2
         neutral.cr3 = state.pointee.cr3
@@ -23,7 +25,7 @@ extension SoftwareCPU {
         neutral.dr7 = state.pointee.dr7
         neutral.xcr0 = state.pointee.xcr0
         for register in Self.storedMSRs { neutral.msrs[register.number] = state.pointee[keyPath: register.field] }
-        for (number, value) in memoryTypeRanges.all { neutral.msrs[number] = value }
+        for (number, value) in storedRegisters.all { neutral.msrs[number] = value }
         neutral.tsc = timeStampCounter()
         neutral.xsave = cpu.exportXSAVE()
         neutral.shadow.sti = state.pointee.shadow & UInt8(TZ_SHADOW_STI) != 0
@@ -68,9 +70,10 @@ extension SoftwareCPU {
         for register in Self.storedMSRs {
             state.pointee[keyPath: register.field] = neutral.msrs[register.number] ?? register.initial
         }
-        memoryTypeRanges = MemoryTypeRanges()
-        for (number, value) in neutral.msrs { memoryTypeRanges[number] = value }
+        storedRegisters = StoredRegisters()
+        for (number, value) in neutral.msrs { storedRegisters[number] = value }
         state.pointee.tsc_offset = neutral.tsc &- vm.clock.now()
+        localAPIC.setTSCOffset(state.pointee.tsc_offset)
         cpu.importXSAVE(neutral.xsave)
         state.pointee.shadow =
             (neutral.shadow.sti ? UInt8(TZ_SHADOW_STI) : 0) | (neutral.shadow.movSS ? UInt8(TZ_SHADOW_MOV_SS) : 0)

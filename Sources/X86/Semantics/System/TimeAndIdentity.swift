@@ -1,0 +1,64 @@
+// RDTSC, RDTSCP, RDPMC, CPUID, RDPID, RDRAND and RDSEED.
+
+import CPrimitives
+import VirtualCPU
+
+extension CPU {
+    private func requireTimeStamp() throws(GuestFault) {
+        if cpl > 0 && state.pointee.cr4 & CR4.tsd != 0 { throw .generalProtection() }
+    }
+
+    func readTimeStampCounter() throws(GuestFault) {
+        try requireTimeStamp()
+        let value = owner.timeStampCounter()
+        self[.rax] = value & 0xffff_ffff
+        self[.rdx] = value >> 32
+    }
+
+    func readTimeStampCounterAndID() throws(GuestFault) {
+        try require(.rdtscp)
+        try readTimeStampCounter()
+        self[.rcx] = state.pointee.tsc_aux & 0xffff_ffff
+    }
+
+    /// No model has performance counters: whoever may ask asks for one that doesn't exist.
+    func readPerformanceCounter() throws(GuestFault) { throw .generalProtection() }
+
+    func readProcessorID(_ i: Instruction) throws(GuestFault) {
+        try require(.rdpid)
+        setRegister(i.pointee.rm, width: i.pointee.width, to: state.pointee.tsc_aux & 0xffff_ffff)
+    }
+
+    func identify() {
+        let owner = self.owner
+        state.pointee.counters.cpuid_instructions &+= 1
+        let context = CPUIDContext(
+            apicID: UInt32(truncatingIfNeeded: owner.id), vcpuCount: UInt32(max(owner.vm.vcpus.count, 1)),
+            xcr0: state.pointee.xcr0, osxsave: state.pointee.cr4 & CR4.osxsave != 0,
+            apicEnabled: owner.localAPIC.baseMSR & 1 << 11 != 0, in64BitMode: in64BitMode)
+        let answer = owner.vm.model.cpuid(
+            UInt32(truncatingIfNeeded: self[.rax]), UInt32(truncatingIfNeeded: self[.rcx]), context)
+        self[.rax] = UInt64(answer.eax)
+        self[.rbx] = UInt64(answer.ebx)
+        self[.rcx] = UInt64(answer.ecx)
+        self[.rdx] = UInt64(answer.edx)
+    }
+
+    /// RDRAND and RDSEED. With a clock that counts instructions runs are repeatable, so the numbers are a function of
+    /// the instruction count; otherwise they are the host kernel's.
+    func random(_ i: Instruction, _ feature: Feature) throws(GuestFault) {
+        try require(feature)
+        let owner = self.owner
+        let value: UInt64
+        if owner.vm.clock.source == .instructions {
+            var z = owner.timeStampCounter() &+ state.pointee.rip &+ self[.rsp] &* 0x9e37_79b9_7f4a_7c15
+            z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
+            z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
+            value = z ^ z >> 31
+        } else {
+            value = .random(in: .min ... .max)
+        }
+        setRegister(i.pointee.rm, width: i.pointee.width, to: value)
+        state.pointee.arithmetic = UInt64(TZ_FLAG_CF)
+    }
+}
