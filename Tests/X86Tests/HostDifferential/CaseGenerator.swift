@@ -165,7 +165,11 @@ struct CaseGenerator {
 
     private mutating func prepare(_ encoding: Encoding, repeated: Bool) {
         switch encoding.setup {
-        case .none, .branch, .jump, .exchange, .bit, .bound: break
+        case .none, .exchange, .bit, .bound: break
+        case .branch, .jump:
+            // With a stack that can be pushed to: whether a CALL checks its target or its push first is up to the vendor.
+            pinned = [4]
+            gpr[4] = writableAddress() + 16
         case .shift:
             pinned = [1]
             gpr[1] = gpr[1] & ~0xff | UInt64(random.below(random.once(in: 4) ? 256 : 66))
@@ -239,13 +243,13 @@ struct CaseGenerator {
         } else {
             reg = UInt8(random.below(registers))
         }
-        rex |= reg >> 3 << 2
+        rex |= (reg >> 3) << 2
         guard memory else {
             let rm = UInt8(random.below(registers))
             if encoding.setup == .jump { gpr[Int(rm)] = codeAddress() }
             if encoding.setup == .exchange, random.below(2) == 0 { gpr[Int(rm)] = gpr[0] }
             rex |= rm >> 3
-            tail = [0xc0 | reg & 7 << 3 | rm & 7]
+            tail = [0xc0 | (reg & 7) << 3 | rm & 7]
             return true
         }
         var target = dataAddress()
@@ -270,7 +274,7 @@ struct CaseGenerator {
     private mutating func addMemory(
         _ encoding: Encoding, _ reg: UInt8, _ target: UInt64, _ registers: Int
     ) -> Bool {
-        let field = reg & 7 << 3
+        let field = (reg & 7) << 3
         switch random.below(8) {
         case 0 where !compatibility && !gs:
             // RIP-relative
