@@ -38,7 +38,7 @@ let package = Package(
             swiftSettings: strictSwift),
         .target(name: "DebianGuest", swiftSettings: strictSwift),
         .target(
-            name: "Guests", path: "guests", sources: ["Catalog"], swiftSettings: strictSwift,
+            name: "Guests", path: "guests", exclude: ["README.md"], sources: ["Catalog"], swiftSettings: strictSwift,
             plugins: ["GuestBuilder"]),
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
@@ -51,7 +51,7 @@ let package = Package(
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
         .testTarget(name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU"], swiftSettings: strictSwift),
         .testTarget(
-            name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
+            name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze", "Guests"], swiftSettings: strictSwift),
         .testTarget(
             name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .testTarget(

@@ -1,7 +1,6 @@
 // What a virtual machine is made of, as a value: filled in, validated, then handed to `VirtualMachine`.
 
-import Machine
-import VirtualCPU
+import Foundation
 
 /// The definition of a virtual machine.
 ///
@@ -19,6 +18,8 @@ public struct VirtualMachineConfiguration: Sendable {
     public var engine = EngineSelection.auto
     /// What drives the machine's time.
     public var clockSource = ClockSource.host
+    /// The CMOS clock's date when the machine starts; nil takes the host's, or with counted time a fixed one.
+    public var initialDate: Date?
     /// What the first serial port (COM1, a 16550A) is wired to; nil leaves it unconnected.
     public var serialPort: (any SerialPortAttachment)?
     /// How a value written to the exit port becomes an exit status.

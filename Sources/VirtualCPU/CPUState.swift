@@ -112,12 +112,15 @@ public struct CPUState: Equatable, Codable, Sendable {
         if apicID != 0 { activity = .waitForSIPI }
     }
 
-    /// Standard XSAVE image after RESET: FCW 0x40, MXCSR 0x1F80 (SDM volume 3, table 10-1).
+    /// Standard XSAVE image after RESET: FCW 0x40, FTW 0x5555 (abridged 0xFF), MXCSR 0x1F80 (SDM volume 3, table 10-1).
+    /// That is not the initial configuration of the x87 state, whose FCW is 0x37F, so XSTATE_BV has its bit.
     public static let initialXSAVE: [UInt8] = {
         var image = [UInt8](repeating: 0, count: 832)
         image[0] = 0x40
+        image[4] = 0xff
         image[24] = 0x80
         image[25] = 0x1f
+        image[512] = 1
         return image
     }()
 }

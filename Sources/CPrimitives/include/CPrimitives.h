@@ -5,4 +5,5 @@
 #include "cpu_state.h"
 #include "cpuid.h"
 #include "guest_memory.h"
+#include "native_stub.h"
 #endif

@@ -172,8 +172,11 @@ typedef struct tz_cpu {
     // The state is allocated on a 64-byte boundary; both begin on one too (Swift imports no over-aligned types).
     uint64_t fxsave[64];
     uint64_t vector[16][4];
+    uint64_t bounce[8];          // memory operands that no host pointer reaches: devices, page crossings
     uint32_t mxcsr;
-    uint32_t reserved;
+    uint16_t fcs, fds;           // selectors of the last x87 instruction and its operand, beside FIP and FDP
+    uint8_t fpu_gates;           // what x87, MMX, SSE and AVX instructions raise before they run: `NativeGate`
+    uint8_t reserved[7];
 
     tz_counters counters;
     tz_tlb_entry *_Nonnull tlb;  // TZ_TLB_TOTAL entries
@@ -186,5 +189,6 @@ static_assert(offsetof(tz_cpu, zero) == TZ_ZERO_OFFSET, "zero is addressed like 
 static_assert(offsetof(tz_cpu, arithmetic) == 144, "offset used by assembly");
 static_assert(offsetof(tz_cpu, fxsave) % 64 == 0, "FXRSTOR needs alignment");
 static_assert(offsetof(tz_cpu, vector) % 64 == 0, "vector registers lie on cache lines");
+static_assert(offsetof(tz_cpu, bounce) % 64 == 0, "aligned operands stay aligned when bounced");
 
 #endif

@@ -187,9 +187,13 @@ private final class Alarm: Sendable {
 
     /// Sleeps until `done`, looked at after each ring, or for the given time.
     func wait(nanoseconds: UInt64?, until done: () -> Bool) {
-        let deadline = nanoseconds.map { Date(timeIntervalSinceNow: Double($0) / 1e9) } ?? .distantFuture
         condition.lock()
         defer { condition.unlock() }
+        guard let nanoseconds else {
+            while !done() { condition.wait() }
+            return
+        }
+        let deadline = Date(timeIntervalSinceNow: Double(nanoseconds) / 1e9)
         while !done(), condition.wait(until: deadline) {}
     }
 }

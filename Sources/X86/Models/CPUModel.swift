@@ -85,7 +85,7 @@ struct CPUModel: Sendable {
     private static func hostHas(_ entry: FeatureEntry) -> Bool {
         guard tz_cpuid(entry.leaf & 0x8000_0000, 0).eax >= entry.leaf else { return false }
         // The vector state must be enabled by the host's operating system too (OSXSAVE).
-        let vectorState: Set<Feature> = [.xsave, .avx, .avx2, .fma, .f16c, .xsaveopt, .xsavec, .xgetbv1]
+        let vectorState: Set<Feature> = [.xsave, .avx, .avx2, .fma, .f16c, .xsaveopt, .xsavec, .xgetbv1, .xsaves]
         if vectorState.contains(entry.feature), tz_cpuid(1, 0).ecx & 1 << 27 == 0 { return false }
         let r = tz_cpuid(entry.leaf, entry.subleaf)
         let word =

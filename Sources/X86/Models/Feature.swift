@@ -9,7 +9,7 @@ enum Feature: UInt8, CaseIterable {
     case rdrand, hypervisor
     case fsgsbase, tscAdjust, bmi1, avx2, smep, bmi2, erms, invpcid, rdseed, adx, smap, clflushopt, clwb, sha
     case umip, rdpid, fsrm, specCtrl, archCapabilities
-    case xsaveopt, xsavec, xgetbv1
+    case xsaveopt, xsavec, xgetbv1, xsaves
     case arat
     case lahf, cmpLegacy, cr8Legacy, lzcnt, prefetchw, topoext, syscall, nx, pdpe1gb, rdtscp, lm
     case invariantTSC
@@ -139,6 +139,7 @@ struct FeatureEntry {
         xsaveopt d 1 eax 0 3 n
         xsavec d 1 eax 1 4 n
         xgetbv1 d 1 eax 2 4 n
+        xsaves d 1 eax 3 4 n
         arat 6 0 eax 2 1 -
         lahf 80000001 0 ecx 0 2 -
         cmpLegacy 80000001 0 ecx 1 1 A

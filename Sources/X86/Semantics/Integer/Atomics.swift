@@ -97,12 +97,7 @@ extension CPU {
         if let host = fastWritePointer(linear, size: 16) {
             var found = (self[.rax], self[.rdx])
             let (low, high) = (self[.rbx], self[.rcx])
-            let done = withUnsafeMutablePointer(to: &found.0) { low64 in
-                // SAFETY: a homogeneous tuple is laid out as an array of its elements.
-                low64.withMemoryRebound(to: UInt64.self, capacity: 2) {
-                    tz_compare_exchange128(host, $0, low, high)
-                }
-            }
+            let done = tz_compare_exchange128(host, &found.0, &found.1, low, high)
             return finish16B(done, found)
         }
         // Not plain memory, or a page that holds code.

@@ -81,6 +81,7 @@ extension CPU {
         }
         state.pointee.cr0 = new
         state.pointee.efer = efer
+        refreshFPUGates()
         if (old ^ new) & (CR0.pg | CR0.pe | CR0.wp) != 0 { flushTLB() }
         refreshDerivedState()
     }
@@ -89,6 +90,7 @@ extension CPU {
         try requirePrivilege()
         state.pointee.counters.control_register_accesses &+= 1
         state.pointee.cr0 &= ~CR0.ts
+        refreshFPUGates()
     }
 
     func storeMachineStatusWord(_ i: Instruction) throws(GuestFault) {
@@ -169,6 +171,7 @@ extension CPU {
         let isPAE = state.pointee.cr0 & CR0.pg != 0 && new & CR4.pae != 0 && !longMode
         if isPAE && (old ^ new) & (CR4.pse | CR4.pae | CR4.pge | CR4.smep) != 0 { try loadPDPTEs(state.pointee.cr3) }
         state.pointee.cr4 = new
+        refreshFPUGates()
         if (old ^ new) & paging != 0 { flushTLB() }
         refreshDerivedState()
     }
@@ -199,6 +202,7 @@ extension CPU {
             value & 6 != 4
         else { throw .generalProtection() }
         state.pointee.xcr0 = value
+        refreshFPUGates()
         endBlock()
     }
 }

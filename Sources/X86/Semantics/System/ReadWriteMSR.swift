@@ -40,6 +40,7 @@ extension CPU {
         case MSR.miscEnable where isIntel: return s.misc_enable | 0x1800
         case MSR.debugctl: return s.debugctl
         case MSR.pat: return s.pat
+        case MSR.xss where has(.xsaves): return s.xss
         // 8 variable ranges, fixed ranges, write combining.
         case MSR.mtrrCapability: return 0x508
         case MSR.tscDeadline where has(.tscDeadline): return owner.localAPIC.tscDeadline
@@ -106,6 +107,7 @@ extension CPU {
             guard value & ~3 == 0 else { return false }
             state.pointee.debugctl = value
         case MSR.pat: return setPageAttributes(value)
+        case MSR.xss where has(.xsaves): return value == 0  // no supervisor state component exists
         case MSR.tscDeadline where has(.tscDeadline): owner.localAPIC.tscDeadline = value
         case MSR.x2APIC: return owner.localAPIC.writeMSR(number, value)
         case MSR.efer: return setEFER(value)

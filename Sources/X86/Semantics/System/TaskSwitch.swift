@@ -78,6 +78,7 @@ extension CPU {
         tr.attributes |= 2
         segment(.tr).pointee = tr
         state.pointee.cr0 |= CR0.ts
+        refreshFPUGates()
         state.pointee.dr7 &= ~0x155
         loadRegisters(new, is32: is32, nested: reason.nests)
         do throws(GuestFault) {

@@ -59,6 +59,8 @@ extension NativeTable {
         v.66.0f382f   vmaskmovpd       =Mx H V        | avx w0 masked
         v.0f77        vzeroupper                      | avx l0 nomodrm
         v.0f77        vzeroall                        | avx l1 nomodrm
+        v.0fae/2      vldmxcsr         Md             | avx l0 mxcsr
+        v.0fae/3      vstmxcsr         =Md            | avx l0 mxcsr
         # Permutations, broadcasts, insertions
         v.0fc6        vshufps          =V H Wx I      | avx
         v.66.0fc6     vshufpd          =V H Wx I      | avx

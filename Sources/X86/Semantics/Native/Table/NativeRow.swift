@@ -84,6 +84,8 @@ enum NativeSpecial: UInt8 {
     case masked
     case gather
     case zeroUpper
+    /// VLDMXCSR and VSTMXCSR.
+    case mxcsr
 }
 
 /// One encoding of one instruction.

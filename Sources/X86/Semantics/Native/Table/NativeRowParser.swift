@@ -238,6 +238,8 @@ struct NativeRowParser {
             row.special = .masked
         } else if equals(word, "gather") {
             row.special = .gather
+        } else if equals(word, "mxcsr") {
+            row.special = .mxcsr
         } else if equals(word, "nomodrm") {
             row.hasModRM = false
             row.special = .zeroUpper

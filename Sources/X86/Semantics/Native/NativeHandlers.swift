@@ -1,0 +1,211 @@
+// From a decoded native instruction to its handler. `nativeHandler` prepares the instruction once, when it is decoded:
+// afterwards `immediate` is the address of its stub, `map` its immediate byte, `width` the size of its memory operand
+// and `form` the gates it passes. Instructions on registers alone have their stub for a handler.
+
+import CPrimitives
+
+/// The handler of a native instruction or of one that loads or stores floating-point state; nil for any other.
+func nativeHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -> tz_handler? {
+    guard i.pointee.mnemonic == Mnemonic.native.rawValue else { return stateHandler(i, model: model) }
+    let row = NativeTable.shared.rows + Int(i.pointee.row)
+    guard row.pointee.isOffered(by: model, l: i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0),
+        i.pointee.flags & UInt8(TZ_INSN_LOCK) == 0
+    else { return raiseNotOffered }
+    if row.pointee.vex {
+        if row.pointee.vvvv.kind == .none, i.pointee.vvvv != 0 { return raiseNotOffered }
+        // Outside 64-bit mode only eight registers can be named.
+        if i.pointee.isOutside64BitMode { i.pointee.vvvv &= 7 }
+    }
+    let key = NativeStubKey(i, row.pointee)
+    i.pointee.width = row.pointee.memorySize.bytes(l: key.l, w: key.w)
+    i.pointee.form = row.pointee.gates.rawValue
+    i.pointee.map = UInt8(truncatingIfNeeded: i.pointee.immediate)
+    switch row.pointee.special {
+    case .none: break
+    case .masked: return maskedMoveHandler(i, row.pointee)
+    case .gather: return gatherHandler(i)
+    case .zeroUpper: return zeroUpper
+    case .mxcsr: return row.pointee.rm.writes ? storeMXCSR : loadMXCSR
+    }
+    if row.pointee.nonWaiting { return x87NoOperation }
+    guard case .success(let code) = NativeCode.shared, let stub = code.stub(key) else { return raiseNotOffered }
+    i.pointee.immediate = Int64(stub)
+    return runHandler(i, row.pointee, stub)
+}
+
+/// Which way of running its stub an instruction needs.
+private func runHandler(_ i: UnsafeMutablePointer<tz_instruction>, _ row: NativeRow, _ stub: Int) -> tz_handler {
+    let memory = i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0
+    let writes = row.rm.writes
+    if row.isX87 { return memory ? writes ? x87Store : x87Load : x87Stack }
+    if row.entersMMX {
+        if row.usesMXCSR { return row.aligned ? mmxConvertAligned : mmxConvert }
+        return memory ? writes ? mmxStore : mmxLoad : mmxRegisters
+    }
+    guard memory else { return unsafeBitCast(stub, to: tz_handler.self) }
+    if row.aligned { return writes ? storeAligned : loadAligned }
+    return writes ? store : load
+}
+
+extension NativeRow {
+    /// Whether the CPU model has the instruction.
+    func isOffered(by model: CPUModel, l: Bool) -> Bool {
+        guard model.has(feature), !gates.contains(.avx) || model.has(.avx) else { return false }
+        if feature == .cmov || isX87, !model.has(.fpu) { return false }
+        if self.l == .meaningful, l, let wideFeature { return model.has(wideFeature) }
+        return true
+    }
+}
+
+extension tz_instruction {
+    var isOutside64BitMode: Bool { flags & UInt8(TZ_INSN_CHECKED) != 0 }
+    var isMemory: Bool { flags & UInt8(TZ_INSN_MEMORY) != 0 }
+}
+
+extension NativeStubKey {
+    /// The stub of a decoded instruction; bits that the row ignores are 0.
+    init(_ i: UnsafeMutablePointer<tz_instruction>, _ row: NativeRow) {
+        self.row = i.pointee.row
+        memory = i.pointee.isMemory
+        l = row.l != .ignored && i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0
+        // Outside 64-bit mode there are no 64-bit registers for W to select.
+        w = row.w != .ignored && i.pointee.rex & 8 != 0 && !(row.w == .meaningful && i.pointee.isOutside64BitMode)
+        stack = row.isX87 && !i.pointee.isMemory ? i.pointee.modrm & 7 & ~row.modrmMask : 0
+        let byte = UInt8(truncatingIfNeeded: i.pointee.immediate)
+        immediate = row.hasImmediate ? row.is4 && i.pointee.isOutside64BitMode ? byte & 0x7f : byte : 0
+    }
+}
+
+extension CPU {
+    /// Runs a prepared instruction's stub on the memory operand at `memory`.
+    @inline(__always) func runStub(_ i: Instruction, _ memory: UnsafeMutableRawPointer?) {
+        // SAFETY: `immediate` is the address that `nativeHandler` stored: a complete stub, which is never removed.
+        unsafeBitCast(Int(i.pointee.immediate), to: tz_native_stub.self)(state, i, memory)
+    }
+
+    @inline(__always) fileprivate func checkAligned(_ linear: UInt64, _ size: Int) throws(GuestFault) {
+        if _slowPath(linear & UInt64(size &- 1) != 0) { throw .generalProtection() }
+    }
+
+    /// The instruction with its memory operand read.
+    @inline(__always) fileprivate func load(_ i: Instruction, aligned: Bool) throws(GuestFault) {
+        try passGates(i)
+        let size = Int(i.pointee.width)
+        let linear = try linearAddress(i, size: size, .read)
+        if aligned { try checkAligned(linear, size) }
+        runStub(i, try readableBytes(linear, size: size))
+    }
+
+    /// The instruction with its memory operand written.
+    @inline(__always) fileprivate func store(_ i: Instruction, aligned: Bool) throws(GuestFault) {
+        try passGates(i)
+        let size = Int(i.pointee.width)
+        let linear = try linearAddress(i, size: size, .write)
+        if aligned { try checkAligned(linear, size) }
+        if let host = fastWritePointer(linear, size: size) { return runStub(i, host) }
+        try storeBounced(i, linear, size)
+    }
+
+    @inline(never) fileprivate func storeBounced(_ i: Instruction, _ linear: UInt64, _ size: Int) throws(GuestFault) {
+        try probe(linear, size: size, .write)
+        runStub(i, bounce)
+        if state.pointee.fault_pending == 0 { try storeSlow(linear, size: size, from: bounce) }
+    }
+}
+
+private let load: tz_handler = { state, i in
+    execute(state) { cpu throws(GuestFault) in try cpu.load(i, aligned: false) }
+}
+private let loadAligned: tz_handler = { state, i in
+    execute(state) { cpu throws(GuestFault) in try cpu.load(i, aligned: true) }
+}
+private let store: tz_handler = { state, i in
+    execute(state) { cpu throws(GuestFault) in try cpu.store(i, aligned: false) }
+}
+private let storeAligned: tz_handler = { state, i in
+    execute(state) { cpu throws(GuestFault) in try cpu.store(i, aligned: true) }
+}
+
+// MARK: MMX
+
+extension CPU {
+    /// Gates, then pending x87 exceptions, then the memory operand; only what runs changes the x87 stack.
+    @inline(__always) fileprivate func beginMMX(_ i: Instruction) throws(GuestFault) {
+        try passGates(i)
+        try raisePendingX87Exception()
+    }
+}
+
+private let mmxRegisters: tz_handler = { state, i in
+    execute(state) { cpu throws(GuestFault) in
+        try cpu.beginMMX(i)
+        cpu.enterMMX()
+        cpu.runStub(i, nil)
+    }
+}
+
+private let mmxLoad: tz_handler = { state, i in
+    execute(state) { cpu throws(GuestFault) in
+        try cpu.beginMMX(i)
+        let size = Int(i.pointee.width)
+        let host = try cpu.readableBytes(try cpu.linearAddress(i, size: size, .read), size: size)
+        cpu.enterMMX()
+        cpu.runStub(i, host)
+    }
+}
+
+private let mmxStore: tz_handler = { state, i in
+    execute(state) { cpu throws(GuestFault) in
+        try cpu.beginMMX(i)
+        let size = Int(i.pointee.width)
+        let linear = try cpu.linearAddress(i, size: size, .write)
+        let host = cpu.fastWritePointer(linear, size: size)
+        if host == nil { try cpu.probe(linear, size: size, .write) }
+        if cpu.state.pointee.alignment_checks != 0, linear & UInt64(size - 1) != 0 { throw .alignmentCheck }
+        cpu.enterMMX()
+        cpu.runStub(i, host ?? cpu.bounce)
+        if host == nil { try cpu.storeSlow(linear, size: size, from: cpu.bounce) }
+    }
+}
+
+private let mmxConvert: tz_handler = { state, i in
+    execute(state) { cpu throws(GuestFault) in try cpu.convertMMX(i, aligned: false) }
+}
+private let mmxConvertAligned: tz_handler = { state, i in
+    execute(state) { cpu throws(GuestFault) in try cpu.convertMMX(i, aligned: true) }
+}
+
+extension CPU {
+    /// Conversions between MMX and XMM registers: with an unmasked SIMD exception the x87 state stays as it was.
+    fileprivate func convertMMX(_ i: Instruction, aligned: Bool) throws(GuestFault) {
+        try beginMMX(i)
+        var memory: UnsafeMutableRawPointer?
+        if i.pointee.isMemory {
+            let size = Int(i.pointee.width)
+            let linear = try linearAddress(i, size: size, .read)
+            if aligned { try checkAligned(linear, size) }
+            memory = try readableBytes(linear, size: size)
+        }
+        withUnsafeTemporaryAllocation(byteCount: X87Image.vectors, alignment: 16) { saved in
+            let image = UnsafeMutableRawBufferPointer(start: x87, count: X87Image.vectors)
+            saved.copyMemory(from: UnsafeRawBufferPointer(image))
+            enterMMX()
+            runStub(i, memory)
+            if state.pointee.fault_pending != 0 { image.copyMemory(from: UnsafeRawBufferPointer(saved)) }
+        }
+    }
+}
+
+// MARK: VZEROUPPER, VZEROALL
+
+private let zeroUpper: tz_handler = { state, i in
+    execute(state) { cpu throws(GuestFault) in
+        try cpu.passGates(i)
+        let all = i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0
+        // Outside 64-bit mode only registers 0 to 7 exist.
+        for n in 0..<UInt8(cpu.in64BitMode ? 16 : 8) {
+            let start = all ? 0 : 16
+            (cpu.vector(n) + start).initializeMemory(as: UInt8.self, repeating: 0, count: 32 - start)
+        }
+    }
+}

@@ -1,0 +1,79 @@
+// Copies of whole state images between guest memory and a buffer of the host's. Stores are whole or not at all: all pages
+// are checked before a byte is written.
+
+import CPrimitives
+
+/// An image under construction or just loaded: 832 bytes, the largest (XSAVE with AVX), cleared.
+@inline(__always)
+func withStateImage(_ body: (UnsafeMutableRawPointer) throws(GuestFault) -> Void) throws(GuestFault) {
+    var fault: GuestFault?
+    withUnsafeTemporaryAllocation(byteCount: XSAVEArea.size, alignment: 64) { buffer in
+        guard let start = buffer.baseAddress else { return }
+        buffer.initializeMemory(as: UInt8.self, repeating: 0)
+        do throws(GuestFault) { try body(start) } catch { fault = error }
+    }
+    if let fault { throw fault }
+}
+
+extension CPU {
+    /// Reads `count` bytes from a linear address.
+    func copyIn(_ linear: UInt64, count: Int, to target: UnsafeMutableRawPointer) throws(GuestFault) {
+        try forEachPiece(linear, count: count) { offset, size throws(GuestFault) in
+            let address = wrap(linear &+ UInt64(offset))
+            if let host = fastReadPointer(address, size: size) {
+                (target + offset).copyMemory(from: host, byteCount: size)
+            } else {
+                try loadSlow(address, size: size, into: target + offset)
+            }
+        }
+    }
+
+    /// Makes sure that `count` bytes from a linear address can be written.
+    func checkWritable(_ linear: UInt64, count: Int) throws(GuestFault) {
+        var offset = 0
+        while offset < count {
+            let address = wrap(linear &+ UInt64(offset))
+            let inPage = min(count - offset, 4096 - Int(address & 0xfff))
+            if fastWritePointer(address, size: inPage) == nil { try probe(address, size: inPage, .write) }
+            offset += inPage
+        }
+    }
+
+    /// Writes `count` bytes to a linear address that `checkWritable` has passed.
+    func copyOut(_ linear: UInt64, count: Int, from source: UnsafeRawPointer) throws(GuestFault) {
+        try forEachPiece(linear, count: count) { offset, size throws(GuestFault) in
+            let address = wrap(linear &+ UInt64(offset))
+            if let host = fastWritePointer(address, size: size) {
+                host.copyMemory(from: source + offset, byteCount: size)
+            } else {
+                try storeSlow(address, size: size, from: source + offset)
+            }
+        }
+    }
+
+    /// Calls `body` with offset and size of pieces that lie each in one page, 64 bytes at most.
+    @inline(__always)
+    private func forEachPiece(
+        _ linear: UInt64, count: Int, _ body: (Int, Int) throws(GuestFault) -> Void
+    ) throws(GuestFault) {
+        var offset = 0
+        while offset < count {
+            let inPage = 4096 - Int(truncatingIfNeeded: (linear &+ UInt64(offset)) & 0xfff)
+            let size = min(count - offset, inPage, 64)
+            try body(offset, size)
+            offset += size
+        }
+    }
+
+    /// Outside 64-bit mode linear addresses wrap at 4 GiB.
+    private func wrap(_ linear: UInt64) -> UInt64 { in64BitMode ? linear : linear & 0xffff_ffff }
+
+    /// A state image's linear address: #GP(0) unless aligned.
+    func alignedImageAddress(
+        _ i: Instruction, size: Int, alignment: UInt64, _ access: Access
+    ) throws(GuestFault) -> UInt64 {
+        let linear = try linearAddress(i, size: size, access)
+        if linear & (alignment - 1) != 0 { throw .generalProtection() }
+        return linear
+    }
+}
