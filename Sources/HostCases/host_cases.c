@@ -48,6 +48,11 @@ void tz_host_compare(const void *data, const void *clean, const tz_host_case *c,
     memcpy(outcome->span, new + first, outcome->count < TZ_HOST_SPAN ? outcome->count : TZ_HOST_SPAN);
 }
 
+int tz_host_is_amd(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_is("amd") != 0;
+}
+
 int tz_host_spawn(const char *path, int *process, int *to, int *from) {
     int input[2], output[2];
     if (pipe2(input, O_CLOEXEC) || pipe2(output, O_CLOEXEC)) return -1;

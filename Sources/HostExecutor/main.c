@@ -14,7 +14,7 @@
 #include <sys/ucontext.h>
 #include <unistd.h>
 
-static uint8_t *const code = (uint8_t *)(uintptr_t)TZ_HOST_CODE;
+static uint8_t *code;  // a writable view of the code area, which itself is not writable
 static uint8_t *const data = (uint8_t *)(uintptr_t)TZ_HOST_DATA;
 static uint8_t clean[TZ_HOST_DATA_SIZE];
 static tz_host_outcome *current;
@@ -81,8 +81,14 @@ static bool transfer(bool reading, void *buffer, size_t size) {
 }
 
 static void prepare(void) {
-    int fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
-    if (mmap(code, TZ_HOST_CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, fixed, -1, 0) != code) _exit(4);
+    int file = memfd_create("code", MFD_CLOEXEC);
+    void *executable = (void *)(uintptr_t)TZ_HOST_CODE;
+    if (file < 0 || ftruncate(file, TZ_HOST_CODE_SIZE)) _exit(4);
+    code = mmap(NULL, TZ_HOST_CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    int fixed = MAP_FIXED_NOREPLACE;
+    if (code == MAP_FAILED) _exit(4);
+    if (mmap(executable, TZ_HOST_CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | fixed, file, 0) != executable) _exit(4);
+    fixed |= MAP_PRIVATE | MAP_ANONYMOUS;
     if (mmap(data, TZ_HOST_DATA_SIZE, PROT_READ | PROT_WRITE, fixed, -1, 0) != data) _exit(4);
     memset(code, 0xcc, TZ_HOST_CODE_SIZE);
     tz_host_fill(data);
@@ -101,13 +107,13 @@ static void prepare(void) {
 
 static void run(const tz_host_case *c, tz_host_outcome *outcome) {
     memset(outcome, 0, sizeof *outcome);
-    memcpy((void *)c->rip, c->code, c->code_length);
+    memcpy(code + (c->rip - TZ_HOST_CODE), c->code, c->code_length);
     tz_host_poke_all(data, c);
     host_target.offset = (uint32_t)c->rip;
     host_target.selector = c->compatibility ? USER32_CS : USER_CS;
     current = outcome;
     host_enter(c);
-    memset((void *)c->rip, 0xcc, c->code_length);
+    memset(code + (c->rip - TZ_HOST_CODE), 0xcc, c->code_length);
     tz_host_compare(data, clean, c, outcome);
     tz_host_restore(data, clean, c, outcome);
 }

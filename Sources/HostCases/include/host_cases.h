@@ -8,7 +8,7 @@
 // Linear addresses, the same natively and in the guest. What lies around the areas is not mapped.
 enum {
     TZ_HOST_CODE = 0x20000000,
-    TZ_HOST_CODE_SIZE = 0x2000,      // filled with INT3
+    TZ_HOST_CODE_SIZE = 0x2000,      // read-only, filled with INT3
     TZ_HOST_DATA = 0x30000000,
     TZ_HOST_DATA_WRITABLE = 0x4000,  // then read-only to the end
     TZ_HOST_DATA_SIZE = 0x5000,
@@ -31,6 +31,7 @@ typedef struct tz_host_case {
     uint32_t poke_count;
     uint32_t code_length;
     uint32_t compatibility;  // run as 32-bit code
+    uint64_t ignored_flags;  // not to be compared
     uint8_t code[20];
 } tz_host_case;
 
@@ -57,6 +58,9 @@ void tz_host_restore(void *_Nonnull data, const void *_Nonnull clean, const tz_h
 // Describes how the data area differs from `clean` with the case's changes.
 void tz_host_compare(const void *_Nonnull data, const void *_Nonnull clean, const tz_host_case *_Nonnull c,
                      tz_host_outcome *_Nonnull outcome);
+
+// Whether the host's CPU is AMD's.
+int tz_host_is_amd(void);
 
 // Starts the executor at `path` (posix_spawn) with pipes to its standard input and output. 0 or an errno.
 int tz_host_spawn(const char *_Nonnull path, int *_Nonnull process, int *_Nonnull to, int *_Nonnull from);

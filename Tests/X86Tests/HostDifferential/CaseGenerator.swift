@@ -14,6 +14,8 @@ struct CaseGenerator {
     private static let data = UInt64(TZ_HOST_DATA)
     private static let writable = UInt64(TZ_HOST_DATA_WRITABLE)
 
+    private static let hostIsAMD = tz_host_is_amd() != 0
+
     // Parts of the instruction being made
     private var compatibility = false
     private var operandSizePrefix = false
@@ -107,10 +109,10 @@ struct CaseGenerator {
         // Nothing may lead into the instruction's own bytes.
         let targets = pokes.map(\.value) + gpr
         if targets.contains(where: { forbidden.contains($0) || forbidden.contains($0 & 0xffff_ffff) }) { return nil }
-        return make(code, rip)
+        return make(encoding, code, rip)
     }
 
-    private mutating func make(_ code: [UInt8], _ rip: UInt64) -> tz_host_case {
+    private mutating func make(_ encoding: Encoding, _ code: [UInt8], _ rip: UInt64) -> tz_host_case {
         var made = tz_host_case()
         if compatibility { gpr = gpr.enumerated().map { $0.offset < 8 ? $0.element & 0xffff_ffff : $0.element } }
         withUnsafeMutableBytes(of: &made.gpr) { target in gpr.withUnsafeBytes { target.copyMemory(from: $0) } }
@@ -120,6 +122,7 @@ struct CaseGenerator {
         made.code_length = UInt32(code.count)
         made.rip = rip
         made.compatibility = compatibility ? 1 : 0
+        made.ignored_flags = Self.hostIsAMD ? 0 : encoding.undefinedFlags
         // IF, the six arithmetic flags; DF and ID now and then.
         made.flags = 0x202 | random.next() & 0x8d5
         if random.once(in: 3) { made.flags |= 1 << 10 }
@@ -203,6 +206,10 @@ struct CaseGenerator {
             if random.below(2) == 0 { gpr[0] = 0x4141_4141_4141_4141 }
         case .stack:
             pinned = [4]
+        case .popAll:
+            // All of it readable, or none: CPUs differ in what a fault half-way leaves in the registers.
+            pinned = [4]
+            gpr[4] = random.once(in: 8) ? random.next() : writableAddress()
         case .frame:
             pinned = [4, 5]
             gpr[5] = dataAddress()
@@ -246,7 +253,10 @@ struct CaseGenerator {
         rex |= (reg >> 3) << 2
         guard memory else {
             let rm = UInt8(random.below(registers))
-            if encoding.setup == .jump { gpr[Int(rm)] = codeAddress() }
+            if encoding.setup == .jump {
+                if pinned.contains(Int(rm)) { return false }
+                gpr[Int(rm)] = codeAddress()
+            }
             if encoding.setup == .exchange, random.below(2) == 0 { gpr[Int(rm)] = gpr[0] }
             rex |= rm >> 3
             tail = [0xc0 | (reg & 7) << 3 | rm & 7]

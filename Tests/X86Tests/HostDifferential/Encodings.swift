@@ -8,7 +8,7 @@ struct Encoding {
     enum Immediate { case none, byte, upToDword, upToQword, word, enter, offset, branch8, branch32 }
     /// What the generator must prepare for the case to be worth running.
     enum Setup: String {
-        case none, shift, divide, popf, ret, branch, loop, jump, exchange, exchange8B, bit, string, stack, frame
+        case none, shift, divide, popf, ret, branch, loop, jump, exchange, exchange8B, bit, string, stack, popAll, frame
         case translate, bound
     }
 
@@ -23,6 +23,17 @@ struct Encoding {
     var memoryOnly = false
     var registerOnly = false
     var in64BitMode: Bool?
+
+    /// Flags that the manuals leave undefined and that no host instruction is there to compute in 64-bit mode. What the
+    /// interpreter makes of them was learnt from AMD's CPUs.
+    var undefinedFlags: UInt64 {
+        switch bytes {
+        case [0x27], [0x2f]: 0x800
+        case [0x37], [0x3f]: 0x8c4
+        case [0xd4], [0xd5]: 0x811
+        default: 0
+        }
+    }
 
     /// Parses `OPCODE[/EXT][+] [PROPERTY…]`.
     init(_ text: String) {
@@ -192,7 +203,7 @@ struct Encoding {
         c8 q iwb frame
         c9 q frame
         60 v no64 stack
-        61 v no64 stack
+        61 v no64 popAll
         e8 jz branch
         e9 jz branch
         eb jb branch

@@ -11,11 +11,13 @@ extension CPU {
 
     private func has(_ flag: Int) -> Bool { arithmetic & UInt64(flag) != 0 }
 
-    /// The flags of the byte addition or subtraction that an adjustment is made of, OF included, with the given AF and CF.
-    /// The manuals define few of them; this is what CPUs do.
-    private func setFlags(_ byte: UInt8, _ correction: UInt8, subtracting: Bool, adjust: Bool, carry: Bool) {
+    /// The flags of the addition or subtraction that an adjustment is made of, OF included, with the given AF and CF. The
+    /// manuals define few of them; this is what CPUs do.
+    private func setFlags<T: GuestInteger>(
+        _ operand: T, _ correction: T, subtracting: Bool, adjust: Bool, carry: Bool
+    ) {
         var flags: UInt64 = 0
-        if subtracting { _ = Sub.apply(byte, correction, &flags) } else { _ = Add.apply(byte, correction, &flags) }
+        _ = subtracting ? Sub.apply(operand, correction, &flags) : Add.apply(operand, correction, &flags)
         flags &= ~UInt64(TZ_FLAG_AF | TZ_FLAG_CF)
         arithmetic = flags | (adjust ? UInt64(TZ_FLAG_AF) : 0) | (carry ? UInt64(TZ_FLAG_CF) : 0)
     }
@@ -24,9 +26,9 @@ extension CPU {
     func asciiAdjust(subtracting: Bool) {
         let adjust = al & 15 > 9 || has(TZ_FLAG_AF)
         let ax = register(0, as: UInt16.self)
-        let adjusted = !adjust ? ax : subtracting ? ax &- 0x106 : ax &+ 0x106
-        setFlags(al, adjust ? 6 : 0, subtracting: subtracting, adjust: adjust, carry: adjust)
-        setRegister(0, to: adjusted & 0xff0f)
+        let correction: UInt16 = adjust ? 0x106 : 0
+        setFlags(ax, correction, subtracting: subtracting, adjust: adjust, carry: adjust)
+        setRegister(0, to: (subtracting ? ax &- correction : ax &+ correction) & 0xff0f)
     }
 
     /// AAM: AL in base `base`, digits in AH and AL.
