@@ -50,6 +50,7 @@ let package = Package(
         .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
         .testTarget(name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU"], swiftSettings: strictSwift),
+        .testTarget(name: "TrapezeTests", dependencies: ["Trapeze"], swiftSettings: strictSwift),
         .testTarget(
             name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze", "Guests"], swiftSettings: strictSwift),
         .testTarget(
