@@ -49,8 +49,10 @@ struct CaseGenerator {
         gpr[4] = random.once(in: 12) ? gpr[4] : dataAddress()
         let isBranch = [.branch, .loop, .jump, .ret].contains(encoding.setup)
         let sized = encoding.width == .operandSize || encoding.width == .default64 || encoding.immediate == .upToDword
-        // A branch with an operand size prefix in 64-bit mode is Intel's to ignore and AMD's to obey.
-        operandSizePrefix = random.once(in: 4) && (sized || random.once(in: 4)) && (compatibility || !isBranch)
+        // A branch with an operand size prefix in 64-bit mode is Intel's to ignore and AMD's to obey; a 16-bit MOVSXD reads
+        // 16 bits on Intel's CPUs and 32 on AMD's.
+        let vendors = !compatibility && (isBranch || encoding.bytes == [0x63])
+        operandSizePrefix = random.once(in: 4) && (sized || random.once(in: 4)) && !vendors
         addressSizePrefix = random.once(in: 8)
         rexW = !compatibility && random.once(in: 3)
         gs = !compatibility && random.once(in: 16)

@@ -67,7 +67,9 @@ final class GuestExecutor {
         try put(0x3000, UInt64(TZ_HOST_DATA) >> 21, 0x5000 | user)
         try put(0x6000, 0, 0x7000 | user)
         try put(0x7000, 0, 0x8000 | user)
-        for page in 0..<UInt64(TZ_HOST_CODE_SIZE) >> 12 { try put(0x4000, page, Self.codePages + page << 12 | user & ~2) }
+        for page in 0..<UInt64(TZ_HOST_CODE_SIZE) >> 12 {
+            try put(0x4000, page, Self.codePages + page << 12 | user & ~2)
+        }
         for page in 0..<UInt64(TZ_HOST_DATA_SIZE) >> 12 {
             let readOnly: UInt64 = page << 12 >= UInt64(TZ_HOST_DATA_WRITABLE) ? 2 : 0
             try put(0x5000, page, Self.dataPages + page << 12 | (user & ~readOnly) | noExecute)
