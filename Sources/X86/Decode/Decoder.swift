@@ -316,7 +316,11 @@ private struct Decoder {
             let row = NativeTable.lookup(
                 map: map, prefix: mandatory, vex: has(TZ_PREFIX_VEX), l: has(TZ_PREFIX_VEX_L), w: rexW, opcode: opcode,
                 modrm: modRM)
-        else { return decodeInvalid(into: out) }
+        else {
+            // Without its ModRM byte no encoding can be ruled out.
+            if position >= count { overrun = true }
+            return decodeInvalid(into: out)
+        }
         out.pointee.mnemonic = Mnemonic.native.rawValue
         out.pointee.row = row
         if NativeTable.hasModRM(row) {
