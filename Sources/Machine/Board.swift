@@ -22,7 +22,9 @@ final class Board: @unchecked Sendable {
         let interrupts = InterruptRouter(hosted: hosted)
         bus = MachineBus(lock: lock, memory: memory, interrupts: interrupts)
         func line(_ input: Int, _ name: String) throws -> InterruptLine {
-            guard let line = interrupts.line(input, name: name) else { throw MachineError.state("no interrupt \(input)") }
+            guard let line = interrupts.line(input, name: name) else {
+                throw MachineError.state("no interrupt \(input)")
+            }
             return line
         }
 

@@ -213,7 +213,8 @@ private struct Decoder {
 
     // MARK: Integer and system instructions
 
-    mutating func decodeInteger(_ row: UnsafeMutablePointer<OpcodeRow>, into out: UnsafeMutablePointer<tz_instruction>) {
+    mutating func decodeInteger(_ row: UnsafeMutablePointer<OpcodeRow>, into out: UnsafeMutablePointer<tz_instruction>)
+    {
         var mnemonic = row.pointee.mnemonic
         if map == 0, opcode == 0x90, rex & 1 == 0 {
             mnemonic = lock ? .invalid : has(TZ_PREFIX_F3) ? .pause : .nop
