@@ -38,20 +38,26 @@ let package = Package(
             swiftSettings: strictSwift),
         .target(name: "DebianGuest", swiftSettings: strictSwift),
         .target(
-            name: "Guests", path: "guests", sources: ["Catalog"], swiftSettings: strictSwift,
+            name: "Guests", path: "guests", exclude: ["README.md"], sources: ["Catalog"], swiftSettings: strictSwift,
             plugins: ["GuestBuilder"]),
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
+        // Random instructions run natively in a child process, for the differential tests.
+        .target(name: "HostCases", cSettings: strictC),
+        .executableTarget(
+            name: "host-executor", dependencies: ["HostCases"], path: "Sources/HostExecutor", cSettings: strictC),
         .testTarget(name: "DebianGuestTests", dependencies: ["DebianGuest"], swiftSettings: strictSwift),
         .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
         .testTarget(name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU"], swiftSettings: strictSwift),
+        .testTarget(name: "TrapezeTests", dependencies: ["Trapeze"], swiftSettings: strictSwift),
         .testTarget(
-            name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
+            name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze", "Guests"], swiftSettings: strictSwift),
         .testTarget(
             name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .testTarget(
-            name: "X86Tests", dependencies: ["X86", "VirtualCPU", "Memory", "CPrimitives"], swiftSettings: strictSwift),
+            name: "X86Tests", dependencies: ["HostCases", "X86", "VirtualCPU", "Memory", "CPrimitives"],
+            swiftSettings: strictSwift),
     ],
     cLanguageStandard: .gnu17
 )

@@ -21,12 +21,13 @@ struct AptClient {
 
     private enum Limit {
         static let query = 30
-        static let update = 120
-        static let download = 900
+        static let update = 300
+        static let download = 1200
     }
 
-    /// Updates the lists of `suite`.
-    func update(_ suite: AptSuite) throws(DebianGuestError) {
+    /// Updates the lists of `suite`. What could not be had is no obstacle as long as there are lists of Debian's; it is
+    /// returned, for the case that something is found to be missing from them.
+    func update(_ suite: AptSuite) throws(DebianGuestError) -> DebianGuestError? {
         try prepareFolders()
         let sources: [AptSourceEntry]
         switch suite {
@@ -38,16 +39,16 @@ struct AptClient {
         try write(sources, for: suite)
         let result = try apt(
             "apt-get", ["update"], suite: suite, step: "apt-get update", limit: Limit.update, showing: true)
+        let shortfall = result.succeeded ? nil : failure(result, step: "apt-get update")
+        if case .diskFull = shortfall { throw failure(result, step: "apt-get update") }
         let known = try targets(suite).filter { $0.isDebian && $0.kind == "Packages" }
         guard !known.isEmpty else {
-            if suite == .release, result.succeeded {
-                throw .noDebianArchive(detail: "none of its sources is Debian's own")
-            }
-            throw failure(result, step: "apt-get update")
+            throw shortfall ?? .noDebianArchive(detail: "none of its sources is Debian's own")
         }
-        guard suite == .release else { return }
+        guard suite == .release else { return shortfall }
         // Now that apt knows whose each source is, third parties can be left out for good.
         try write(sources.filter { entry in known.contains(where: entry.declares) }, for: suite)
+        return shortfall
     }
 
     /// The kernel package that a metapackage stands for.
@@ -251,7 +252,8 @@ struct AptClient {
         ]
         let lines = text.split(separator: "\n").map(String.init)
         if let line = lines.first(where: { line in unreachable.contains { line.contains($0) } }) {
-            return .offline(detail: line.drop { $0 == " " }.description)
+            let isMarked = line.hasPrefix("E: ") || line.hasPrefix("W: ")
+            return .offline(detail: String(line.dropFirst(isMarked ? 3 : 0).drop { $0 == " " }))
         }
         return .aptFailed(step: step, detail: result.complaint)
     }

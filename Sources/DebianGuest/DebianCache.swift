@@ -133,7 +133,7 @@ package struct DebianCache {
     // MARK: - The lock
 
     /// Longer than any download may take: the lock's holder is given up on after this many seconds.
-    package static let lockLimit = 1800
+    package static let lockLimit = 3000
 
     /// Runs `body` while no other process writes here; says so through `progress` when it has to wait.
     package func locked<Value>(

@@ -39,12 +39,17 @@ struct DebianFetcher {
     private func fetch(_ kernel: DebianKernel) throws(DebianGuestError) -> DebianCache.Entry {
         let apt = AptClient(folder: cache.folder + "/apt", searchPath: searchPath, progress: progress)
         progress("fetching \(kernel.metapackage) and busybox-static with apt into \(cache.folder)")
-        try apt.update(.release)
-        if kernel.suite == .backports { try apt.update(.backports) }
+        var shortfall = try apt.update(.release)
+        if kernel.suite == .backports { shortfall = try apt.update(.backports) ?? shortfall }
         let work = try cache.makeWorkFolder()
         defer { HostFiles.removeTree(work) }
-        let kernelPackage = try apt.download(
-            try apt.kernelPackage(of: kernel.metapackage, in: kernel.suite), from: kernel.suite, into: work)
+        let name: String
+        do throws(DebianGuestError) {
+            name = try apt.kernelPackage(of: kernel.metapackage, in: kernel.suite)
+        } catch {
+            throw shortfall ?? error
+        }
+        let kernelPackage = try apt.download(name, from: kernel.suite, into: work)
         let busyboxPackage = try apt.download("busybox-static", from: .release, into: work)
         progress("unpacking \(kernelPackage.package)")
         let contents = try DebianPackageContents(

@@ -14,7 +14,7 @@ final class DescriptorWriter: @unchecked Sendable {
 
     private let descriptor: Int32
     private let onFailure: @Sendable (Int32) -> Void
-    /// Bytes that may wait before `write` blocks.
+    /// As many bytes may wait before `write` blocks.
     private static let limit = 1 << 16
 
     init(descriptor: Int32, onFailure: @escaping @Sendable (Int32) -> Void) {
@@ -22,14 +22,14 @@ final class DescriptorWriter: @unchecked Sendable {
         self.onFailure = onFailure
     }
 
-    /// Queues a byte; blocks while the queue is full.
-    func write(_ byte: UInt8) {
+    /// Queues bytes; blocks while the queue is full.
+    func write(_ bytes: [UInt8]) {
         condition.lock()
         defer { condition.unlock() }
         while waiting.count >= Self.limit, !dropping { condition.wait() }
         guard !dropping else { return }
-        waiting.append(byte)
-        if waiting.count == 1 { condition.broadcast() }
+        waiting += bytes
+        condition.broadcast()
         guard !threadStarted else { return }
         threadStarted = true
         let thread = Thread { self.run() }
@@ -39,10 +39,15 @@ final class DescriptorWriter: @unchecked Sendable {
 
     /// Waits until the queue is written; false if that takes longer than `seconds`, or bytes were dropped.
     func drain(seconds: Double?) -> Bool {
-        let deadline = seconds.map { Date(timeIntervalSinceNow: $0) } ?? .distantFuture
+        let deadline = seconds.map { Date(timeIntervalSinceNow: $0) }
         condition.lock()
         defer { condition.unlock() }
         while !waiting.isEmpty || writing, !dropping {
+            // Foundation cannot wait until a date as far as `.distantFuture`.
+            guard let deadline else {
+                condition.wait()
+                continue
+            }
             guard condition.wait(until: deadline) else { return false }
         }
         return !dropping
@@ -100,22 +105,21 @@ private func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
     }
 }
 
-/// Reads a descriptor on a thread of its own until its end: chunks of up to 4 KiB go to `onBytes`.
+/// Reads a descriptor on a thread of its own until its end, or until `isWanted` says no (it is asked four times a
+/// second): chunks of up to 4 KiB go to `onBytes`.
 func startReading(
-    _ descriptor: Int32, onBytes: @escaping @Sendable ([UInt8]) -> Void, onEnd: @escaping @Sendable () -> Void
+    _ descriptor: Int32, while isWanted: @escaping @Sendable () -> Bool,
+    onBytes: @escaping @Sendable ([UInt8]) -> Void, onEnd: @escaping @Sendable () -> Void
 ) {
     let thread = Thread {
         var buffer = [UInt8](repeating: 0, count: 4096)
-        while true {
+        while isWanted() {
+            var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard poll(&ready, 1, 250) > 0 else { continue }
             let count = read(descriptor, &buffer, buffer.count)
             if count > 0 {
                 onBytes(Array(buffer[..<count]))
-            } else if count < 0, errno == EINTR {
-                continue
-            } else if count < 0, errno == EAGAIN || errno == EWOULDBLOCK {
-                var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-                poll(&ready, 1, -1)
-            } else {
+            } else if count == 0 || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK) {
                 return onEnd()
             }
         }

@@ -8,43 +8,26 @@ import Synchronization
 public protocol SerialPortAttachment: AnyObject, Sendable {
     /// Called once, when the machine is made: `port` takes what is to reach the guest.
     func connect(to port: SerialPort)
-    /// The guest sent a byte. Called on the vCPU's thread, which waits for the return.
-    func receive(_ byte: UInt8)
+    /// The guest sent bytes. The machine's devices wait for the return.
+    func receive(_ bytes: [UInt8])
 }
 
-/// A machine's serial port as its attachment sees it.
-public final class SerialPort: Sendable {
-    private let sendToGuest: @Sendable ([UInt8]) -> Void
-    private let backlogInGuest: @Sendable () -> Int
-
-    init(send: @escaping @Sendable ([UInt8]) -> Void, backlog: @escaping @Sendable () -> Int) {
-        sendToGuest = send
-        backlogInGuest = backlog
-    }
-
-    /// Queues bytes for the guest. Any thread.
-    public func send(_ bytes: [UInt8]) { sendToGuest(bytes) }
-
-    /// Bytes queued that the guest has not taken yet. A sender of much data waits while this is large.
-    public var backlog: Int { backlogInGuest() }
-}
-
-/// Hands every byte that the guest sends to a closure, and takes input by `send(_:)`.
+/// Hands everything that the guest sends to a closure, and takes input by `send(_:)`.
 public final class ClosureSerialPortAttachment: SerialPortAttachment {
-    private let output: @Sendable (UInt8) -> Void
+    private let output: @Sendable ([UInt8]) -> Void
     private let port = Mutex<SerialPort?>(nil)
 
-    /// Wires a port to a closure, which is called on the vCPU's thread.
-    public init(onOutput output: @escaping @Sendable (UInt8) -> Void) { self.output = output }
+    /// Wires a port to a closure. The machine's devices wait for its return, so it may not call the machine.
+    public init(onOutput output: @escaping @Sendable ([UInt8]) -> Void) { self.output = output }
 
-    /// Queues bytes for the guest; they are lost before the machine is made.
+    /// Sends bytes to the guest, and waits until its port has taken them; they are lost before the machine is made.
     public func send(_ bytes: [UInt8]) { port.withLock { $0 }?.send(bytes) }
 
-    /// Starts to read the input, for `port`.
+    /// Keeps the port for `send(_:)`.
     public func connect(to port: SerialPort) { self.port.withLock { $0 = port } }
 
-    /// Passes a byte of the guest's on.
-    public func receive(_ byte: UInt8) { output(byte) }
+    /// Passes the guest's bytes on.
+    public func receive(_ bytes: [UInt8]) { output(bytes) }
 }
 
 /// Wires a port to file descriptors: what can be read from one goes to the guest, what the guest sends is written to
@@ -63,7 +46,7 @@ public final class FileHandleSerialPortAttachment: SerialPortAttachment {
     ///   - fileHandleForReading: where input comes from; nil for no input.
     ///   - fileHandleForWriting: where output goes; nil drops it.
     ///   - inputFilter: sees every chunk of input and says what the guest gets of it. On the reading thread.
-    ///   - onEndOfInput: called once at the end of the input.
+    ///   - onEndOfInput: called once at the end of the input. On the reading thread.
     ///   - onOutputError: called once with an `errno` value when writing fails; output is dropped from then on.
     public init(
         fileHandleForReading: FileHandle?, fileHandleForWriting: FileHandle?,
@@ -83,18 +66,19 @@ public final class FileHandleSerialPortAttachment: SerialPortAttachment {
     public func connect(to port: SerialPort) {
         guard let input else { return }
         let (filter, onEnd) = (inputFilter, onEndOfInput)
-        startReading(input.fileDescriptor) { bytes in
+        // What is typed is looked at at once, even while the guest takes nothing: the filter may know keys that end
+        // the run. Everything else is read no faster than the guest takes it.
+        let typed = isatty(input.fileDescriptor) == 1 ? TypeAhead(port) : nil
+        startReading(input.fileDescriptor, while: { !port.isClosed }) { bytes in
             let wanted = filter(bytes)
-            if !wanted.isEmpty { port.send(wanted) }
-            // A guest that does not read must not make a long input pile up here.
-            while port.backlog > 1 << 16 { usleep(2000) }
+            if let typed { typed.send(wanted) } else { port.send(wanted) }
         } onEnd: {
             onEnd(port)
         }
     }
 
-    /// Passes a byte of the guest's on.
-    public func receive(_ byte: UInt8) { output?.write(byte) }
+    /// Passes the guest's bytes on.
+    public func receive(_ bytes: [UInt8]) { output?.write(bytes) }
 
     /// Waits until everything that the guest sent is written, or `seconds` are over (nil: for as long as it takes).
     ///
@@ -104,4 +88,27 @@ public final class FileHandleSerialPortAttachment: SerialPortAttachment {
 
     /// Drops output that is not written yet and all that follows, so that no vCPU waits for a reader that is not there.
     public func abandonOutput() { output?.abandon() }
+}
+
+/// Sends without making the caller wait; what does not fit into 64 KiB is dropped, as from any keyboard.
+private final class TypeAhead: Sendable {
+    private let port: SerialPort
+    private let queue = DispatchQueue(label: "serial-type-ahead")
+    private let waiting = Mutex(0)
+    private static let limit = 1 << 16
+
+    init(_ port: SerialPort) { self.port = port }
+
+    func send(_ bytes: [UInt8]) {
+        let fits = waiting.withLock { waiting in
+            guard waiting + bytes.count <= Self.limit else { return false }
+            waiting += bytes.count
+            return true
+        }
+        guard fits, !bytes.isEmpty else { return }
+        queue.async {
+            self.port.send(bytes)
+            self.waiting.withLock { $0 -= bytes.count }
+        }
+    }
 }

@@ -1,20 +1,36 @@
-// The seam between the public face and the machine: a configuration in the machine's own terms, and its outcome in ours.
+// The seam between the public face and the machine below: a configuration in the machine's own terms, and the machine's
+// outcomes and errors in ours.
 
+import Foundation
 import Machine
 import VirtualCPU
 
-/// Builds the machine for a validated configuration.
-func makeMachine(_ configuration: VirtualMachineConfiguration, engine: any Engine) throws(ConfigurationError) -> Machine
-{
-    let attachment = configuration.serialPort
-    let machine = Machine { attachment?.receive($0) }
-    attachment?.connect(
-        to: SerialPort {
-            machine.send($0)
-        } backlog: {
-            0
-        })
-    return machine
+extension VirtualMachineConfiguration {
+    /// The CMOS clock's date at the start when counted time is to make every run the same: 2026-01-01 00:00 UTC.
+    private static let fixedDate = Date(timeIntervalSince1970: 1_767_225_600)
+
+    /// Makes the machine, once for every time that it starts.
+    func makeMachine(on engine: any Engine, restoring saved: MachineState?) throws(ConfigurationError) -> Machine {
+        guard let bootLoader else { throw ConfigurationError(.invalidValue, "nothing to boot") }
+        let date = initialDate ?? (clockSource == .instructions ? Self.fixedDate : Date())
+        let (exitPortMode, serialPort) = (exitPortMode, serialPort)
+        let definition = MachineConfiguration(
+            boot: bootLoader.bootSource, memorySize: memorySize, cpuCount: cpuCount, cpuModel: cpuModel,
+            clockSource: clockSource == .host ? .host : .instructions,
+            date: UInt64(max(0, date.timeIntervalSince1970) * 1e9), exitStatus: { exitPortMode.status(of: $0) },
+            serialOutput: { serialPort?.receive($0) })
+        do throws(MachineError) {
+            guard let saved else { return try Machine(definition, engine: engine) }
+            return try Machine(definition, engine: engine, restoring: saved)
+        } catch {
+            switch error {
+            case .boot(let error): throw ConfigurationError(error)
+            case .memory(let failure): throw ConfigurationError(.hostLimit, failure.message)
+            case .engine(let error): throw ConfigurationError(.hostLimit, "engine \(engine.name): \(error.description)")
+            case .state(let message): throw ConfigurationError(.invalidValue, message)
+            }
+        }
+    }
 }
 
 extension VirtualMachine.Outcome {

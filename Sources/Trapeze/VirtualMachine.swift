@@ -44,96 +44,98 @@ public final class VirtualMachine: Sendable {
     /// The engine that runs it, and why this one.
     public let engine: EngineDecision
 
-    private let machine: Machine
-    private struct Shared {
-        var state = State.ready
-        var observers: [AsyncStream<State>.Continuation] = []
-
-        mutating func enter(_ new: State) {
-            state = new
-            for observer in observers { observer.yield(new) }
-            guard new == .stopped else { return }
-            for observer in observers { observer.finish() }
-            observers = []
-        }
-    }
-    private let shared = Mutex(Shared())
+    let run: Mutex<Run>
+    private let port: SerialPort
 
     /// Makes a machine: lays out its memory, loads what it boots and creates its vCPU. Nothing runs yet.
     ///
     /// - Throws: `ConfigurationError` for anything wrong with the definition, its files or this host.
-    public init(configuration: VirtualMachineConfiguration) throws(ConfigurationError) {
+    public convenience init(configuration: VirtualMachineConfiguration) throws(ConfigurationError) {
+        try self.init(configuration, restoring: nil)
+    }
+
+    init(_ configuration: VirtualMachineConfiguration, restoring saved: MachineState?) throws(ConfigurationError) {
         try configuration.validate()
         self.configuration = configuration
         engine = try EngineRegistry.decide(configuration.engine)
-        machine = try makeMachine(configuration, engine: engine.engine)
+        let machine = try configuration.makeMachine(on: engine.engine, restoring: saved)
+        run = Mutex(Run(machine: machine))
+        port = SerialPort { [weak machine] in machine?.sendSerialInput($0) ?? $0.count }
+        machine.onSerialInputSpace { [port] in port.spaceIsThere() }
+        configuration.serialPort?.connect(to: port)
     }
+
+    deinit { port.reconnect(nil) }
 
     // MARK: Control
 
     /// Starts the guest. Without effect unless the machine is ready.
     public func start() async {
-        guard move(from: .ready, to: .running) else { return }
+        guard let machine = run.withLock({ $0.move(from: .ready, to: .running) }) else { return }
         machine.start()
-        Task {
-            _ = await machine.wait()
-            become(.stopped)
-        }
+        Task.detached { await self.supervise(machine) }
     }
 
     /// Stops the guest between two instructions, and its clock with it. Without effect unless the machine runs.
-    public func pause() async {
-        guard move(from: .running, to: .paused) else { return }
-        await machine.pause()
-    }
+    public func pause() async { await run.withLock { $0.move(from: .running, to: .paused) }?.pause() }
 
     /// Goes on after `pause()`. Without effect unless the machine is paused.
-    public func resume() async {
-        guard move(from: .paused, to: .running) else { return }
-        machine.resume()
+    public func resume() async { run.withLock { $0.move(from: .paused, to: .running) }?.resume() }
+
+    /// Ends the run, as pulling the plug does. Returns at once; `wait()` waits for the end.
+    public func stop() async {
+        let machine = run.withLock { run in
+            run.stopRequested = true
+            if run.state == .ready { run.end(.stopped) }
+            return run.machine
+        }
+        machine.stop()
     }
 
-    /// Ends the run, as pulling the plug does.
-    public func stop() async { machine.stop() }
+    /// Waits for the end of the run; for ever if nobody starts or stops it.
+    public func wait() async -> Outcome {
+        for await state in states where state == .stopped { break }
+        return run.withLock { $0.outcome } ?? .stopped
+    }
 
-    /// Waits for the end of the run.
-    public func wait() async -> Outcome { Outcome(await machine.wait()) }
+    /// Follows the machine to its end, through as many resets as it makes.
+    private func supervise(_ first: Machine) async {
+        var machine = first
+        while true {
+            let outcome = Outcome(await machine.wait())
+            guard outcome == .reset, configuration.resetBehavior == .restart else { return finish(outcome) }
+            do throws(ConfigurationError) {
+                machine = try configuration.makeMachine(on: engine.engine, restoring: nil)
+            } catch {
+                return finish(.failed("the machine cannot start over: \(error)"))
+            }
+            let next = machine
+            next.onSerialInputSpace { [port] in port.spaceIsThere() }
+            port.reconnect { [weak next] in next?.sendSerialInput($0) ?? $0.count }
+            let mayStart = run.withLock { $0.replaceMachine(by: next) }
+            if mayStart { next.start() }
+        }
+    }
+
+    private func finish(_ outcome: Outcome) {
+        port.reconnect(nil)
+        run.withLock { $0.end(outcome) }
+    }
 
     // MARK: Observation
 
     /// What the machine is doing.
-    public var state: State { shared.withLock { $0.state } }
+    public var state: State { run.withLock { $0.state } }
 
     /// The state now and every change of it from now on, to the end of the run.
-    public var states: AsyncStream<State> {
-        AsyncStream { continuation in
-            shared.withLock { shared in
-                continuation.yield(shared.state)
-                if shared.state == .stopped {
-                    continuation.finish()
-                } else {
-                    shared.observers.append(continuation)
-                }
-            }
-        }
-    }
+    public var states: AsyncStream<State> { AsyncStream { continuation in run.withLock { $0.observe(continuation) } } }
 
     /// The counters of each vCPU so far.
-    public var counters: [EngineCounters] { machine.counters() }
+    public var counters: [EngineCounters] { run.withLock { $0.counters } }
 
     /// The sum of the vCPUs' counters so far.
     public var totalCounters: EngineCounters {
         let counters = counters
         return counters.dropFirst().reduce(counters.first ?? EngineCounters(), +)
     }
-
-    private func move(from old: State, to new: State) -> Bool {
-        shared.withLock { shared in
-            guard shared.state == old else { return false }
-            shared.enter(new)
-            return true
-        }
-    }
-
-    private func become(_ new: State) { shared.withLock { $0.enter(new) } }
 }

@@ -1,7 +1,6 @@
 // What a virtual machine is made of, as a value: filled in, validated, then handed to `VirtualMachine`.
 
-import Machine
-import VirtualCPU
+import Foundation
 
 /// The definition of a virtual machine.
 ///
@@ -11,7 +10,7 @@ public struct VirtualMachineConfiguration: Sendable {
     public var bootLoader: (any BootLoader)?
     /// Guest RAM in bytes: a multiple of 4 KiB, within `allowedMemorySizes`.
     public var memorySize: UInt64 = 512 << 20
-    /// Number of vCPUs. This version runs one.
+    /// Number of vCPUs, within `allowedCPUCounts`; one with the instruction clock.
     public var cpuCount = 1
     /// The CPU model that CPUID describes: one of `cpuModels`.
     public var cpuModel = "host"
@@ -19,6 +18,8 @@ public struct VirtualMachineConfiguration: Sendable {
     public var engine = EngineSelection.auto
     /// What drives the machine's time.
     public var clockSource = ClockSource.host
+    /// The CMOS clock's date when the machine starts; nil takes the host's, or with counted time a fixed one.
+    public var initialDate: Date?
     /// What the first serial port (COM1, a 16550A) is wired to; nil leaves it unconnected.
     public var serialPort: (any SerialPortAttachment)?
     /// How a value written to the exit port becomes an exit status.
@@ -32,6 +33,9 @@ public struct VirtualMachineConfiguration: Sendable {
     /// The memory sizes that a machine may have, in bytes. A PC has at least its first MiB; the upper bound is what the
     /// CPU models can address (a physical-address width of 40 bits), the hole below 4 GiB taken off.
     public static let allowedMemorySizes: ClosedRange<UInt64> = 1 << 20...1 << 39
+
+    /// How many vCPUs a machine may have.
+    public static let allowedCPUCounts = 1...64
 
     /// The names of the CPU models.
     public static let cpuModels = ["host", "x86-64-v1", "x86-64-v2", "x86-64-v3"]

@@ -7,7 +7,7 @@ import Testing
 @Suite struct GuestProgramTests {
     @Test func foregroundRestoresSignals() throws {
         let folder = try TemporaryFolder()
-        try HostFiles.write(ForegroundProgram.file, to: folder("foreground"), mode: 0o755)
+        try folder.writeProgram("foreground", ForegroundProgram.file)
         let body = "trap '' INT QUIT; exec \"$@\" /bin/sh -c 'kill -INT $$; echo survived'"
         #expect(try text(run("/bin/sh", ["-c", body, "sh"]).output) == "survived\n")
         #expect(try run("/bin/sh", ["-c", body, "sh", folder("foreground")]).ending == .signalled(SIGINT))
@@ -17,7 +17,7 @@ import Testing
 
     @Test func foregroundPassesArgumentsAndEnvironment() throws {
         let folder = try TemporaryFolder()
-        try HostFiles.write(ForegroundProgram.file, to: folder("foreground"), mode: 0o755)
+        try folder.writeProgram("foreground", ForegroundProgram.file)
         let result = try run(
             "/bin/sh", ["-c", "X=y exec \(folder("foreground")) /bin/sh -c 'echo $0 $1 $X; exit 5' a 'b c'"])
         #expect(text(result.output) == "a b c y\n")
@@ -126,7 +126,7 @@ struct BootTests {
         let folder = try TemporaryFolder()
         // A userland whose `ls` is its own, and which has nothing else.
         try run("/bin/mkdir", ["-p", folder("t/bin")])
-        try folder.write("t/bin/ls", "#!/trapeze/busybox sh\necho own ls $0\n", mode: 0o755)
+        try folder.writeProgram("t/bin/ls", Array("#!/trapeze/busybox sh\necho own ls $0\n".utf8))
         var options = command("ls")
         options.userland = .folder(folder("t"))
         #expect(text(try boot(options).console) == "own ls /bin/ls\n")

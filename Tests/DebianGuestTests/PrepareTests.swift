@@ -78,20 +78,29 @@ import Testing
     @Test func twoAtOnceFetchOnce() async throws {
         let host = try MadeUpHost(aptBegins: "[ $operation = update ] && sleep 1")
         let options = host.options
-        let guests = try await withThrowingTaskGroup(of: (PreparedGuest, [String]).self) { group in
+        let guests = try await withThrowingTaskGroup(of: PreparedGuest.self) { group in
             for _ in 0..<2 {
-                group.addTask {
-                    var lines: [String] = []
-                    let guest = try DebianGuest.prepare(options) { lines.append($0) }
-                    return (guest, lines)
-                }
+                group.addTask { try DebianGuest.prepare(options) { _ in } }
             }
             return try await group.reduce(into: []) { $0.append($1) }
         }
-        let isSame = guests[0].0 == guests[1].0
+        let isSame = guests[0] == guests[1]
         #expect(isSame)
         #expect(try host.log.count { $0.hasPrefix("update") } == 1)
-        #expect(guests.count { $0.1.contains { $0.hasPrefix("waiting for another process") } } == 1)
+    }
+
+    @Test func saysThatItWaitsForAnother() throws {
+        let host = try MadeUpHost()
+        let folder = host.caches + "/trapeze/debian"
+        let hold = """
+            mkdir -p \(folder); flock \(folder)/lock sh -c 'echo >\(folder)/held; sleep 1' >/dev/null 2>&1 &
+            until [ -e \(folder)/held ]; do sleep 0.01; done
+            """
+        try run("/bin/sh", ["-c", hold])
+        var lines: [String] = []
+        _ = try DebianGuest.prepare(host.options) { lines.append($0) }
+        #expect(lines.first == "waiting for another process that is filling \(folder)")
+        #expect(lines.count { $0.hasPrefix("waiting") } == 1)
     }
 
     // MARK: - Failures
@@ -103,11 +112,11 @@ import Testing
     }
 
     @Test func offline() throws {
-        let line = "W: Failed to fetch made-up:  Temporary failure resolving 'made-up'"
+        let line = "Failed to fetch made-up:  Temporary failure resolving 'made-up'"
         let host = try MadeUpHost(
             aptBegins: """
                 case "$operation $*" in
-                update*) echo "\(line)" >&2; echo "E: Some index files failed to download." >&2; exit 100 ;;
+                update*) echo "W: \(line)" >&2; echo "E: Some index files failed to download." >&2; exit 100 ;;
                 *no-release-info*) ;;
                 indextargets*) exit 0 ;;
                 esac
@@ -118,6 +127,13 @@ import Testing
     @Test func noSourceOfDebian() throws {
         let host = try MadeUpHost(aptBegins: "[ $operation = indextargets ] && exit 0")
         #expect(host.failure() == .noDebianArchive(detail: "it names no source with a component main"))
+    }
+
+    @Test func anUpdateInPartExplainsAMissingPackage() throws {
+        let line = "Failed to fetch made-up:  Could not connect to made-up"
+        let host = try MadeUpHost(
+            aptBegins: "case $operation in update) echo 'E: \(line)' >&2; exit 100 ;; show) exit 100 ;; esac")
+        #expect(host.failure() == .offline(detail: line))
     }
 
     @Test func packageMissing() throws {

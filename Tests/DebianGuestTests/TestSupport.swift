@@ -18,8 +18,15 @@ final class TemporaryFolder {
 
     func callAsFunction(_ name: String) -> String { path + "/" + name }
 
-    func write(_ name: String, _ text: String, mode: mode_t = 0o644) throws {
-        try HostFiles.write(Array(text.utf8), to: self(name), mode: mode)
+    func write(_ name: String, _ text: String) throws {
+        try HostFiles.write(Array(text.utf8), to: self(name))
+    }
+
+    /// Writes a program. A process that another test is just starting may hold the written file open for a moment, and
+    /// what is open for writing can't be run: so a child makes the copy that is run.
+    func writeProgram(_ name: String, _ bytes: [UInt8]) throws {
+        try HostFiles.write(bytes, to: self(name + ".made"), mode: 0o755)
+        try #require(try run("/bin/cp", [self(name + ".made"), self(name)]).succeeds)
     }
 }
 
@@ -92,7 +99,7 @@ struct MadeUpHost {
             download) cp "\(folder("archive"))/$last"_*.deb . ;;
             esac
             """
-        for tool in ["apt-get", "apt-cache"] { try folder.write("tools/" + tool, script, mode: 0o755) }
+        for tool in ["apt-get", "apt-cache"] { try folder.writeProgram("tools/" + tool, Array(script.utf8)) }
     }
 
     private static func buildPackage(

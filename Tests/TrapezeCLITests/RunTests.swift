@@ -19,9 +19,9 @@ import Testing
         (["triple-fault"], 255), (["reset"], 0), (["reset", "--on-reset", "exit:9"], 9),
         (["reset", "--on-reset", "restart", "--timeout", "0.5"], 124), (["halt", "--timeout", "0.5"], 124),
     ])
-    func exitStatus(arguments: [String], status: Int32) throws {
+    func exitStatus(arguments: [String], status: Int) throws {
         let result = try run(["run"] + arguments)
-        #expect(result.status == status, "\(result.errors)")
+        #expect(result.status == Int32(status), "\(result.errors)")
     }
 
     @Test func engineAskedForByNameIsNotAnnounced() throws {
@@ -142,7 +142,7 @@ import Testing
             // Every key is documented.
             let root = URL(fileURLWithPath: #filePath).appending(path: "../../..").standardized
             let documentation = try String(contentsOf: root.appending(path: "Docs/stats.md"), encoding: .utf8)
-            for key in stats.keys + total.keys { #expect(documentation.contains("`\(key)`"), "\(key)") }
+            for key in Array(stats.keys) + Array(total.keys) { #expect(documentation.contains("`\(key)`"), "\(key)") }
         }
     }
 

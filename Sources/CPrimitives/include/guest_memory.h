@@ -40,16 +40,17 @@ TZ_DEFINE_ACCESS(16)
 TZ_DEFINE_ACCESS(32)
 TZ_DEFINE_ACCESS(64)
 
-// LOCK CMPXCHG16B on a 16-byte aligned pointer. `expected` receives the value found.
-static inline bool tz_compare_exchange128(void *_Nonnull p, uint64_t expected[_Nonnull 2], uint64_t low, uint64_t high) {
+// LOCK CMPXCHG16B on a 16-byte aligned pointer. `expected_low` and `expected_high` receive the value found.
+static inline bool tz_compare_exchange128(void *_Nonnull p, uint64_t *_Nonnull expected_low,
+                                          uint64_t *_Nonnull expected_high, uint64_t low, uint64_t high) {
     bool done;
-    uint64_t a = expected[0], d = expected[1];
+    uint64_t a = *expected_low, d = *expected_high;
     __asm__ volatile("lock cmpxchg16b %1"
                      : "=@ccz"(done), "+m"(*(unsigned __int128 *)p), "+a"(a), "+d"(d)
                      : "b"(low), "c"(high)
                      : "memory");
-    expected[0] = a;
-    expected[1] = d;
+    *expected_low = a;
+    *expected_high = d;
     return done;
 }
 

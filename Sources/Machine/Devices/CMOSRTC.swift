@@ -13,7 +13,7 @@ package struct CMOSState: Codable, Equatable, Sendable {
     /// PF, AF and UF of register C.
     var flags: UInt8 = 0
     /// Seconds, minutes and hours of the alarm, as written.
-    var alarm: [UInt8] = [0xff, 0xff, 0xff]
+    var alarm: [UInt8] = [0, 0, 0]
     /// Date minus the whole seconds of the clock, in seconds since 1970.
     var secondsOffset: Int64
     /// Where in a second the clock's zero lies, in nanoseconds.

@@ -75,7 +75,7 @@ struct CMOSEncoding {
     let hours24: Bool
 
     func encode(_ value: Int) -> UInt8 {
-        UInt8(truncatingIfNeeded: binary ? value : value / 10 % 10 << 4 | value % 10)
+        UInt8(truncatingIfNeeded: binary ? value : (value / 10 % 10) << 4 | value % 10)
     }
 
     func decode(_ register: UInt8) -> Int {

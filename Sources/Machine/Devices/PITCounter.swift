@@ -73,7 +73,7 @@ struct PITCounter {
     }
 
     private static func bcd(_ value: UInt64) -> UInt64 {
-        value / 1000 % 10 << 12 | value / 100 % 10 << 8 | value / 10 % 10 << 4 | value % 10
+        (value / 1000 % 10) << 12 | (value / 100 % 10) << 8 | (value / 10 % 10) << 4 | value % 10
     }
 
     private static func binary(_ bcd: UInt16) -> UInt32 {
