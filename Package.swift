@@ -49,6 +49,10 @@ let package = Package(
         .testTarget(
             name: "ConformanceTests",
             dependencies: ["Trapeze", "Machine", "VirtualCPU", "Guests", "DebianGuest"], swiftSettings: strictSwift),
+        // Random instructions run natively in a child process, for the differential tests.
+        .target(name: "HostCases", cSettings: strictC),
+        .executableTarget(
+            name: "host-executor", dependencies: ["HostCases"], path: "Sources/HostExecutor", cSettings: strictC),
         .testTarget(name: "DebianGuestTests", dependencies: ["DebianGuest"], swiftSettings: strictSwift),
         .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
@@ -59,7 +63,8 @@ let package = Package(
         .testTarget(
             name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .testTarget(
-            name: "X86Tests", dependencies: ["X86", "VirtualCPU", "Memory", "CPrimitives"], swiftSettings: strictSwift),
+            name: "X86Tests", dependencies: ["HostCases", "X86", "VirtualCPU", "Memory", "CPrimitives"],
+            swiftSettings: strictSwift),
     ],
     cLanguageStandard: .gnu17
 )

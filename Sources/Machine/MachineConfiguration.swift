@@ -25,8 +25,9 @@ public struct MachineConfiguration: Sendable {
 
     /// Makes a definition.
     public init(
-        boot: BootSource, memorySize: UInt64, cpuCount: Int = 1, cpuModel: String = "host", 
-        clockSource: Clock.Source = .host, date: UInt64, exitStatus: @escaping @Sendable (UInt32) -> UInt8 = { UInt8(truncatingIfNeeded: $0) },
+        boot: BootSource, memorySize: UInt64, cpuCount: Int = 1, cpuModel: String = "host",
+        clockSource: Clock.Source = .host, date: UInt64,
+        exitStatus: @escaping @Sendable (UInt32) -> UInt8 = { UInt8(truncatingIfNeeded: $0) },
         serialOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in },
         debugOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in }
     ) {

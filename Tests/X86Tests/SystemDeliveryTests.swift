@@ -81,7 +81,7 @@ import VirtualCPU
             let outcome = try TrapMachine(.long64, code: code) { state in
                 state.gpr[3] = 0x8000_0000_0000
                 state.gpr[5] = 0x8000_0000_0000
-                state.gpr[4] = 0x8000_0000_0000
+                state.gpr[4] = 0x8000_0000_0010
                 // The handler's stack comes from the TSS, through IST 1.
                 state.segments[7] = SegmentState(selector: 0x28, base: 0x6000, limit: 0x67, attributes: 0x8b)
             }.runWithIST()

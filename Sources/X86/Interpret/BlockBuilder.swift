@@ -7,7 +7,8 @@ extension SoftwareCPU {
     /// The block at the current RIP. Throws the fault of fetching it.
     @inline(__always) func currentBlock() throws(GuestFault) -> UnsafeMutablePointer<Block> {
         let cpu = CPU(state)
-        let linear = cpu.in64BitMode
+        let linear =
+            cpu.in64BitMode
             ? state.pointee.rip : (state.pointee.rip &+ state.pointee.segments.1.base) & 0xffff_ffff
         let context = decodeContext
         if let block = jumpCache.find(linear, context: context) { return block }

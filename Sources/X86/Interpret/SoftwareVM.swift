@@ -26,6 +26,10 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
             let known = CPUModel.names.joined(separator: ", ")
             throw EngineError("unknown CPU model '\(configuration.cpuModel)'; known: \(known)")
         }
+        guard model.missing.isEmpty else {
+            let names = model.missing.map { String(describing: $0) }.joined(separator: ", ")
+            throw EngineError("the CPU model '\(model.name)' needs what this host's CPU does not have: \(names)")
+        }
         self.model = model
     }
 

@@ -64,7 +64,8 @@ struct MemorySlots: ~Copyable {
         guard let code = calloc(pages, 1), let codeLines = calloc(pages, 8) else { return false }
         (slots + count).initialize(
             to: MemorySlot(
-                base: base, size: region.size, host: region.host, dirty: region.dirty, code: code.bindMemory(to: UInt8.self, capacity: pages),
+                base: base, size: region.size, host: region.host, dirty: region.dirty,
+                code: code.bindMemory(to: UInt8.self, capacity: pages),
                 codeLines: codeLines.bindMemory(to: UInt64.self, capacity: pages), readOnly: region.readOnly))
         count += 1
         return true
