@@ -216,7 +216,7 @@ private struct Decoder {
     mutating func decodeInteger(_ row: UnsafeMutablePointer<OpcodeRow>, into out: UnsafeMutablePointer<tz_instruction>) {
         var mnemonic = row.pointee.mnemonic
         if map == 0, opcode == 0x90, rex & 1 == 0 {
-            mnemonic = has(TZ_PREFIX_F3) ? .pause : .nop
+            mnemonic = lock ? .invalid : has(TZ_PREFIX_F3) ? .pause : .nop
             out.pointee.mnemonic = mnemonic.rawValue
             return
         }
