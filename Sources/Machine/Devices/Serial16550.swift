@@ -26,6 +26,8 @@ package struct Serial16550State: Codable, Equatable, Sendable {
     var queued: [UInt16] = []
     /// The transmitter-empty interrupt waits.
     var transmitterInterrupt = false
+    /// Clock time before which the receiver gets nothing more, in nanoseconds; nil if it may at once.
+    var refillTime: UInt64?
 }
 
 /// A serial port. Its port offsets are the eight registers.
@@ -48,11 +50,16 @@ package final class Serial16550: PortDevice, StatefulDevice {
     private static let outputLimit = 256
     /// … or this long after its first character, in nanoseconds.
     private static let outputDelay: UInt64 = 1_000_000
+    /// How long a receiver that interrupts stays empty after the driver has emptied it, in nanoseconds. On a wire
+    /// characters are further apart than that; without a pause the driver would find ever more in one interrupt, give up,
+    /// and wait for an edge that never comes.
+    private static let refillDelay: UInt64 = 50_000
 
     private let environment: DeviceEnvironment
     private let line: InterruptLine
     private let output: ([UInt8]) -> Void
     private let outputTimer: DeviceTimer
+    private let refillTimer: DeviceTimer
     private var pendingOutput: [UInt8] = []
     private var state = Serial16550State()
     /// Index of the first character of `state.queued` that has not gone to the receiver.
@@ -71,7 +78,9 @@ package final class Serial16550: PortDevice, StatefulDevice {
         self.line = line
         self.output = output
         outputTimer = DeviceTimer(environment)
+        refillTimer = DeviceTimer(environment)
         outputTimer.onExpiry { [weak self] in self?.flush() }
+        refillTimer.onExpiry { [weak self] in self?.endRefillPause() }
     }
 
     // MARK: The host's side
@@ -124,7 +133,8 @@ package final class Serial16550: PortDevice, StatefulDevice {
 
     /// Moves queued input into the receiver while the sender may send.
     private func refill() {
-        guard !looped, !state.modemControlWritten || state.modemControl & Modem.rts != 0 else { return }
+        guard !looped, state.refillTime == nil else { return }
+        guard !state.modemControlWritten || state.modemControl & Modem.rts != 0 else { return }
         while queueStart < state.queued.count, state.received.count < capacity {
             state.received.append(state.queued[queueStart])
             queueStart += 1
@@ -142,9 +152,24 @@ package final class Serial16550: PortDevice, StatefulDevice {
     private func readReceiver() -> UInt8 {
         guard !state.received.isEmpty else { return 0 }
         let character = state.received.removeFirst()
-        refill()
+        if state.interruptEnable & Enable.received == 0 {
+            refill()
+        } else if state.received.isEmpty, queueStart < state.queued.count {
+            setRefillTime(environment.clock.now() + Self.refillDelay)
+        }
         update()
         return UInt8(truncatingIfNeeded: character)
+    }
+
+    private func setRefillTime(_ time: UInt64?) {
+        state.refillTime = time
+        refillTimer.arm(at: time)
+    }
+
+    private func endRefillPause() {
+        setRefillTime(nil)
+        refill()
+        update()
     }
 
     private func transmit(_ byte: UInt8) {
@@ -301,5 +326,6 @@ package final class Serial16550: PortDevice, StatefulDevice {
         flush()
         self.state = state
         queueStart = 0
+        setRefillTime(state.refillTime)
     }
 }

@@ -100,6 +100,27 @@ import VirtualCPU
         #expect(got == text)
     }
 
+    /// A driver that reads until there is nothing must come to an end, and get a new edge for what comes later.
+    @Test func aFloodComesInPartsToADriverWithInterrupts() throws {
+        let rig = try Rig()
+        rig.initialisePICs()
+        rig.output(port + 2, 0x01)
+        rig.output(port + 4, 0x0b)
+        rig.output(port + 1, 1)
+        let flood = (0..<1000).map { UInt8(truncatingIfNeeded: $0) }
+        #expect(rig.serial.receive(flood) == flood.count)
+        var got: [UInt8] = []
+        while got.count < flood.count {
+            #expect(rig.serve() == 0x24)
+            let before = got.count
+            while rig.input(port + 5) & 1 != 0 { got.append(rig.input(port)) }
+            try #require((1...16).contains(got.count - before))
+            #expect(rig.serve() == nil)
+            rig.clock.advance(to: rig.clock.now() + 50_000)
+        }
+        #expect(got == flood)
+    }
+
     @Test func backpressure() throws {
         let rig = try Rig()
         nonisolated(unsafe) var calls = 0
