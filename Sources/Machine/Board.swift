@@ -105,11 +105,6 @@ final class Board: @unchecked Sendable {
         lock.withLock { serial.onInputSpace = action }
     }
 
-    /// Calls `action` when the guest has written COM1's modem control register.
-    func onSerialModemControl(_ action: @escaping @Sendable (UInt8) -> Void) {
-        lock.withLock { serial.onModemControl = action }
-    }
-
     // MARK: State
 
     func exportStates() throws(DeviceStateError) -> DeviceStates {

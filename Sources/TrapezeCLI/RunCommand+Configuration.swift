@@ -13,8 +13,6 @@ struct GuestToRun {
     var bootLoader: any BootLoader
     /// Bytes for the console at the end of the input.
     var endOfInput: [UInt8] = []
-    /// Whether it says by DTR when it is ready for input.
-    var gatesInput = false
 }
 
 extension RunCommand {
@@ -98,9 +96,7 @@ extension RunCommand {
             let loader = LinuxBootLoader(
                 kernel: .file(guest.kernelPath), initialRamdisk: .bytes(guest.initrd, name: "Debian's initramfs"),
                 commandLine: guest.commandLine)
-            return GuestToRun(
-                name: debianName, bootLoader: loader, endOfInput: guest.endOfInput,
-                gatesInput: guest.gatesInput)
+            return GuestToRun(name: debianName, bootLoader: loader, endOfInput: guest.endOfInput)
         } catch {
             throw Failure(error.description)
         }

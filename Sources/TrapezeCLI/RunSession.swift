@@ -85,7 +85,7 @@ struct RunSession {
     }
 
     private func openConsole(_ post: AsyncStream<RunEnd>.Continuation) throws -> Console {
-        try Console(options.serial, waitsForDTR: guest.gatesInput, endOfInput: guest.endOfInput) { event in
+        try Console(options.serial, endOfInput: guest.endOfInput) { event in
             switch event {
             case .quit: post.yield(.quit)
             case .help: write(lines: EscapeKeys.help)

@@ -60,8 +60,6 @@ package final class Serial16550: PortDevice, StatefulDevice {
 
     /// Called, with the device lock held, when the queue has become half empty after `receive` took less than it was given.
     package var onInputSpace: (() -> Void)?
-    /// Called, with the device lock held, when the guest has written the modem control register.
-    package var onModemControl: ((UInt8) -> Void)?
     private var refusedInput = false
 
     /// Makes a port after reset. `output` takes what the guest sends, with the device lock held: it should hand the bytes on
@@ -198,7 +196,6 @@ package final class Serial16550: PortDevice, StatefulDevice {
         var delta = (before ^ after) >> 4 & 0xb
         if before & ~after & 0x40 != 0 { delta |= 4 }
         state.modemDelta |= delta
-        onModemControl?(state.modemControl)
         refill()
         update()
     }
