@@ -42,6 +42,10 @@ let package = Package(
             plugins: ["GuestBuilder"]),
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
+        // Random instructions run natively in a child process, for the differential tests.
+        .target(name: "HostCases", cSettings: strictC),
+        .executableTarget(
+            name: "host-executor", dependencies: ["HostCases"], path: "Sources/HostExecutor", cSettings: strictC),
         .testTarget(name: "DebianGuestTests", dependencies: ["DebianGuest"], swiftSettings: strictSwift),
         .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
@@ -52,7 +56,8 @@ let package = Package(
         .testTarget(
             name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .testTarget(
-            name: "X86Tests", dependencies: ["X86", "VirtualCPU", "Memory", "CPrimitives"], swiftSettings: strictSwift),
+            name: "X86Tests", dependencies: ["HostCases", "X86", "VirtualCPU", "Memory", "CPrimitives"],
+            swiftSettings: strictSwift),
     ],
     cLanguageStandard: .gnu17
 )

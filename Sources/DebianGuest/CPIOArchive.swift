@@ -26,6 +26,7 @@ public struct CPIOArchive: Sendable {
     /// Makes room for `count` bytes more at once.
     public mutating func reserve(_ count: Int) { bytes.reserveCapacity(bytes.count + count) }
 
+    /// Adds a folder, owned by root.
     public mutating func addFolder(_ name: String, permissions: UInt32 = 0o755) {
         addHeader(Array(name.utf8), mode: 0o040000 | permissions & 0o7777, links: 2)
     }
@@ -37,6 +38,7 @@ public struct CPIOArchive: Sendable {
         try addFile(Array(name.utf8), permissions: permissions, contents)
     }
 
+    /// Adds a symbolic link.
     public mutating func addSymbolicLink(_ name: String, to target: String) {
         addSymbolicLink(Array(name.utf8), to: Array(target.utf8))
     }

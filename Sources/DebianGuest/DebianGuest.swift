@@ -13,11 +13,15 @@ public struct DebianGuestOptions: Sendable {
         case vmlinux
     }
 
+    /// Which of Debian's kernels.
     public var kernel = DebianKernel.cloud
+    /// In which form it is booted.
     public var kernelForm = KernelForm.bzImage
     /// The command to run and its arguments, byte for byte; nil gives an interactive shell.
     public var command: [[UInt8]]?
+    /// What the console is on the host's side.
     public var console = GuestConsole()
+    /// What the initial RAM disk holds.
     public var userland = DebianUserland.busybox
     /// The first line that the guest prints; nil leaves a shell's greeting in place and prints nothing for a command.
     public var firstLine: String?
@@ -32,6 +36,7 @@ public struct DebianGuestOptions: Sendable {
     /// Where the host's tools are looked up, colon-separated; nil takes PATH.
     public var searchPath: String?
 
+    /// Debian's cloud kernel with busybox and a shell.
     public init() {}
 }
 
@@ -54,6 +59,7 @@ public struct PreparedGuest: Equatable, Sendable {
     public let gatesInput: Bool
 }
 
+/// Debian as a guest: from package names to what a machine boots.
 public enum DebianGuest {
     /// Fetches what is missing and builds the initramfs. Blocks; with a warm cache for some milliseconds.
     ///

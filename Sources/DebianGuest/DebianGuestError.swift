@@ -42,6 +42,7 @@ public enum DebianGuestError: Error, Equatable, Sendable, CustomStringConvertibl
     /// Another process kept the cache locked for longer than the limit.
     case cacheBusy(path: String, seconds: Int)
 
+    /// The message in one line.
     public var description: String {
         switch self {
         case .toolMissing(let tool, let package):

@@ -15,16 +15,21 @@ public struct GuestConsole: Equatable, Sendable {
     /// Whether standard output is a terminal.
     public var outputIsTerminal: Bool
 
+    /// A terminal's size in characters.
     public struct Size: Equatable, Sendable {
+        /// Lines.
         public var rows: Int
+        /// Characters in a line.
         public var columns: Int
 
+        /// Makes a size.
         public init(rows: Int, columns: Int) {
             self.rows = rows
             self.columns = columns
         }
     }
 
+    /// Describes the host's end of the console.
     public init(
         term: String = "dumb", size: Size? = nil, inputIsTerminal: Bool = false, outputIsTerminal: Bool = false
     ) {

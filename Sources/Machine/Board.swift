@@ -22,7 +22,9 @@ final class Board: @unchecked Sendable {
         let interrupts = InterruptRouter(hosted: hosted)
         bus = MachineBus(lock: lock, memory: memory, interrupts: interrupts)
         func line(_ input: Int, _ name: String) throws -> InterruptLine {
-            guard let line = interrupts.line(input, name: name) else { throw MachineError.state("no interrupt \(input)") }
+            guard let line = interrupts.line(input, name: name) else {
+                throw MachineError.state("no interrupt \(input)")
+            }
             return line
         }
 
@@ -70,6 +72,10 @@ final class Board: @unchecked Sendable {
         try ports.claim(PortMap.systemControlA, name: "system control port A", device: controlA)
         let postCode = PostCodePort()
         try ports.claim(PortMap.postCode, name: "POST code", device: postCode)
+        let firmwareConfiguration = FirmwareConfiguration(
+            memorySize: configuration.memorySize, processors: configuration.cpuCount)
+        try ports.claim(
+            PortMap.firmwareConfiguration, name: "fw_cfg", sizes: [.byte, .word], device: firmwareConfiguration)
         try ports.claim(PortMap.pvpanic, name: "pvpanic", device: PVPanic(environment))
         try ports.claim(
             PortMap.exit, name: "exit port", sizes: .upToDword,
@@ -86,6 +92,7 @@ final class Board: @unchecked Sendable {
         try registry.register("reset-control", resetControl)
         try registry.register("system-control-a", controlA)
         try registry.register("post-code", postCode)
+        try registry.register("fw-cfg", firmwareConfiguration)
     }
 
     /// Names the engine's part of the machine, to which interrupts go.

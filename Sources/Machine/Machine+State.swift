@@ -48,7 +48,7 @@ extension Machine {
     public convenience init(
         _ configuration: MachineConfiguration, engine: any Engine, restoring state: MachineState
     ) throws(MachineError) {
-        guard configuration.memorySize == state.memorySize, state.cpus.count == 1 else {
+        guard configuration.memorySize == state.memorySize, state.cpus.count == configuration.cpuCount else {
             throw .state("the state belongs to a machine with other memory or vCPUs")
         }
         try self.init(configuration, engine: engine, loading: false)

@@ -14,13 +14,13 @@ public final class Machine: Sendable {
     let vcpus: [any VirtualCPU]
     let control: RunControl
 
-    /// Makes a machine that is ready to start: memory laid out, boot source loaded, devices wired, vCPU created.
+    /// Makes a machine that is ready to start: memory laid out, boot source loaded, devices wired, vCPUs created.
     public convenience init(_ configuration: MachineConfiguration, engine: any Engine) throws(MachineError) {
         try self.init(configuration, engine: engine, loading: true)
         let boot: CPUState
         do throws(BootError) {
             let seed = configuration.clockSource == .host ? Self.randomSeed() : nil
-            boot = try configuration.boot.load(into: memory, processors: 1, randomSeed: seed)
+            boot = try configuration.boot.load(into: memory, processors: configuration.cpuCount, randomSeed: seed)
         } catch {
             throw .boot(error)
         }
@@ -46,18 +46,29 @@ public final class Machine: Sendable {
         guard case .available(let capabilities) = engine.probe() else {
             throw .engine(EngineError("the engine '\(engine.name)' does not work on this host"))
         }
+        let count = configuration.cpuCount
+        guard (1...capabilities.maximumVCPUs).contains(count) else {
+            throw .engine(
+                EngineError("\(count) vCPUs: the engine '\(engine.name)' runs 1 to \(capabilities.maximumVCPUs)"))
+        }
+        guard count == 1 || configuration.clockSource == .host else {
+            throw .engine(EngineError("the instruction clock drives one vCPU, not \(count)"))
+        }
         clock = Clock(source: configuration.clockSource)
-        let control = RunControl(threads: 1)
+        let control = RunControl(threads: count)
         self.control = control
         let kicker = Kicker()
+        let end: @Sendable (MachineOutcome) -> Void = { outcome in
+            control.end(outcome)
+            kicker.kick()
+        }
         self.kicker = kicker
         do {
             board = try Board(
                 configuration, memory: memory, clock: clock, hosted: capabilities.hostedChips,
                 events: { event in
                     guard let outcome = MachineOutcome(event) else { return }
-                    control.end(outcome)
-                    kicker.kick()
+                    end(outcome)
                 })
         } catch {
             throw .state("the board cannot be wired: \(error)")
@@ -65,18 +76,21 @@ public final class Machine: Sendable {
         do throws(EngineError) {
             engineVM = try engine.makeVM(
                 EngineConfiguration(
-                    cpuModel: configuration.cpuModel, vcpuCount: 1, clock: clock, memory: memory, bus: board.bus))
+                    cpuModel: configuration.cpuModel, vcpuCount: count, clock: clock, memory: memory,
+                    bus: board.bus))
             let regions = memory.regions
             for region in regions { try engineVM.map(region) }
             mappedRegions = regions.count
-            vcpus = [try engineVM.makeVCPU(id: 0)]
+            var vcpus: [any VirtualCPU] = []
+            for id in 0..<count { vcpus.append(try engineVM.makeVCPU(id: id)) }
+            self.vcpus = vcpus
         } catch {
             throw .engine(error)
         }
         board.connect(engineVM)
         kicker.set(vcpus)
         clock.onEarlierDeadline { kicker.kick() }
-        for vcpu in vcpus { VCPUThread(vcpu: vcpu, vm: engineVM, control: control, clock: clock).start() }
+        for vcpu in vcpus { VCPUThread(vcpu: vcpu, vm: engineVM, control: control, clock: clock, end: end).start() }
     }
 
     deinit {
@@ -110,11 +124,9 @@ public final class Machine: Sendable {
     public func resume() { start() }
 
     /// Ends the run, as pulling the plug does.
-    public func stop() { end(.stopped) }
-
-    private func end(_ outcome: MachineOutcome) {
-        control.end(outcome)
-        for vcpu in vcpus { vcpu.kick() }
+    public func stop() {
+        control.end(.stopped)
+        kicker.kick()
     }
 
     /// Waits for the end of the run; everything that the guest has sent was handed over by then.

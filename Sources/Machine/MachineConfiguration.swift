@@ -8,6 +8,8 @@ public struct MachineConfiguration: Sendable {
     public var boot: BootSource
     /// Guest RAM in bytes.
     public var memorySize: UInt64
+    /// Number of vCPUs.
+    public var cpuCount: Int
     /// Name of the CPU model.
     public var cpuModel: String
     /// What drives its time.
@@ -25,13 +27,15 @@ public struct MachineConfiguration: Sendable {
 
     /// Makes a definition.
     public init(
-        boot: BootSource, memorySize: UInt64, cpuModel: String = "host", clockSource: Clock.Source = .host,
-        date: UInt64, exitStatus: @escaping @Sendable (UInt32) -> UInt8 = { UInt8(truncatingIfNeeded: $0) },
+        boot: BootSource, memorySize: UInt64, cpuCount: Int = 1, cpuModel: String = "host",
+        clockSource: Clock.Source = .host, date: UInt64,
+        exitStatus: @escaping @Sendable (UInt32) -> UInt8 = { UInt8(truncatingIfNeeded: $0) },
         serialOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in }, holdsSerialInput: Bool = false,
         debugOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in }
     ) {
         self.boot = boot
         self.memorySize = memorySize
+        self.cpuCount = cpuCount
         self.cpuModel = cpuModel
         self.clockSource = clockSource
         self.date = date

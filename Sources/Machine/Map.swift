@@ -31,6 +31,8 @@ package enum PortMap {
     package static let edgeLevel: ClosedRange<UInt16> = 0x4d0...0x4d1
     /// pvpanic.
     package static let pvpanic: ClosedRange<UInt16> = 0x505...0x505
+    /// fw_cfg: selector and data.
+    package static let firmwareConfiguration: ClosedRange<UInt16> = 0x510...0x511
     /// ACPI PM1a event block (0x600), PM1a control block (0x604) and PM timer (0x608).
     package static let powerManagement: ClosedRange<UInt16> = 0x600...0x60b
     /// PCI configuration address.

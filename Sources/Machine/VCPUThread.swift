@@ -11,6 +11,8 @@ struct VCPUThread: Sendable {
     let vm: any EngineVM
     let control: RunControl
     let clock: Clock
+    /// Ends the run for all vCPUs.
+    let end: @Sendable (MachineOutcome) -> Void
 
     /// The longest slice in counted time, in instructions: a kick is noticed at its end at the latest.
     private static let longestSlice: UInt64 = 10_000_000
@@ -34,8 +36,8 @@ struct VCPUThread: Sendable {
                 // The kick may have come for a pause or the end of the run.
                 if !control.mayRun, !control.park() { return }
             case .halted, .waitingForStartup: idle()
-            case .shutdown: control.end(.tripleFault)
-            case .failed(let error): control.end(.failed(error.description))
+            case .shutdown: end(.tripleFault)
+            case .failed(let error): end(.failed(error.description))
             }
             switch exit {
             case .shutdown, .failed:

@@ -11,8 +11,8 @@ public struct MemoryRegion: Sendable {
     public let base: GuestPhysicalAddress
     /// Size in bytes; a multiple of the page size.
     public let size: UInt64
-    /// Where its bytes are in this process.
     // SAFETY: the mapping lives as long as the owning `GuestMemory`; racing access goes through relaxed atomics.
+    /// Where its bytes are in this process.
     nonisolated(unsafe) public let host: UnsafeMutableRawPointer
     /// One byte per page, non-zero when the page was written since the flag was last cleared. vCPUs set it when they
     /// first gain write access to a page.

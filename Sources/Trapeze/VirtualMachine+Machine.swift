@@ -15,7 +15,7 @@ extension VirtualMachineConfiguration {
         let date = initialDate ?? (clockSource == .instructions ? Self.fixedDate : Date())
         let (exitPortMode, serialPort) = (exitPortMode, serialPort)
         let definition = MachineConfiguration(
-            boot: bootLoader.bootSource, memorySize: memorySize, cpuModel: cpuModel,
+            boot: bootLoader.bootSource, memorySize: memorySize, cpuCount: cpuCount, cpuModel: cpuModel,
             clockSource: clockSource == .host ? .host : .instructions,
             date: UInt64(max(0, date.timeIntervalSince1970) * 1e9), exitStatus: { exitPortMode.status(of: $0) },
             serialOutput: { serialPort?.receive($0) }, holdsSerialInput: holdsSerialInput)

@@ -19,11 +19,15 @@ extension VirtualMachineConfiguration {
     ///
     /// - Throws: `ConfigurationError` for the first thing found wrong.
     public func validateMachine() throws(ConfigurationError) {
-        guard cpuCount >= 1 else {
-            throw ConfigurationError(.invalidValue, "a machine needs a vCPU; \(cpuCount) were asked for")
+        let counts = Self.allowedCPUCounts
+        guard counts.contains(cpuCount) else {
+            throw ConfigurationError(
+                .invalidValue,
+                "a machine has \(counts.lowerBound) to \(counts.upperBound) vCPUs; \(cpuCount) were asked for")
         }
-        guard cpuCount == 1 else {
-            throw ConfigurationError(.invalidValue, "this version runs one vCPU only; \(cpuCount) were asked for")
+        guard cpuCount == 1 || clockSource == .host else {
+            throw ConfigurationError(
+                .invalidValue, "the instruction clock drives one vCPU; \(cpuCount) were asked for")
         }
         try validateMemory()
         guard Self.cpuModels.contains(cpuModel) else {

@@ -10,7 +10,7 @@ public struct VirtualMachineConfiguration: Sendable {
     public var bootLoader: (any BootLoader)?
     /// Guest RAM in bytes: a multiple of 4 KiB, within `allowedMemorySizes`.
     public var memorySize: UInt64 = 512 << 20
-    /// Number of vCPUs. This version runs one.
+    /// Number of vCPUs, within `allowedCPUCounts`; one with the instruction clock.
     public var cpuCount = 1
     /// The CPU model that CPUID describes: one of `cpuModels`.
     public var cpuModel = "host"
@@ -37,6 +37,9 @@ public struct VirtualMachineConfiguration: Sendable {
     /// The memory sizes that a machine may have, in bytes. A PC has at least its first MiB; the upper bound is what the
     /// CPU models can address (a physical-address width of 40 bits), the hole below 4 GiB taken off.
     public static let allowedMemorySizes: ClosedRange<UInt64> = 1 << 20...1 << 39
+
+    /// How many vCPUs a machine may have.
+    public static let allowedCPUCounts = 1...64
 
     /// The names of the CPU models.
     public static let cpuModels = ["host", "x86-64-v1", "x86-64-v2", "x86-64-v3"]

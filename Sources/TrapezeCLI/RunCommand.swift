@@ -77,7 +77,7 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         name: [.customLong("cpus"), .customLong("smp", withSingleDash: true)],
-        help: ArgumentHelp("Number of vCPUs; this version runs one.", valueName: "number"))
+        help: ArgumentHelp("Number of vCPUs, 1 to 64.", valueName: "number"))
     var cpus = 1
 
     @Option(

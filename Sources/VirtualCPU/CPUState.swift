@@ -62,7 +62,8 @@ public struct CPUState: Equatable, Codable, Sendable {
     public var rflags: UInt64 = 2
     /// ES, CS, SS, DS, FS, GS, LDTR, TR.
     public var segments: [SegmentState] = [
-        SegmentState(), SegmentState(selector: 0xf000, base: 0xffff_0000, attributes: 0x9b), SegmentState(), SegmentState(),
+        SegmentState(), SegmentState(selector: 0xf000, base: 0xffff_0000, attributes: 0x9b), SegmentState(),
+        SegmentState(),
         SegmentState(), SegmentState(), SegmentState(attributes: 0x82), SegmentState(attributes: 0x8b),
     ]
     /// GDTR.

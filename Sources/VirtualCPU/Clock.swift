@@ -23,8 +23,8 @@ public final class Clock: Sendable {
     /// Frequency of the guest's time-stamp counter: it counts this clock's nanoseconds.
     public static let tscFrequency: UInt64 = 1_000_000_000
 
-    /// Instruction mode: the time, which the vCPU that runs stores as its instructions retire.
     // SAFETY: one word for the life of the clock; written by the running vCPU and by `advance`, never at once.
+    /// Instruction mode: the time, which the vCPU that runs stores as its instructions retire.
     nonisolated(unsafe) public let counted = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
 
     /// Host mode: while time passes, host time minus clock time; otherwise the time at which it stands.

@@ -39,8 +39,8 @@ import Trapeze
         expectRefusal(.invalidValue, saying: "1 KiB") { $0.memorySize = 1024 }
         expectRefusal(.invalidValue, saying: "1 PiB") { $0.memorySize = 1 << 50 }
         expectRefusal(.invalidValue, saying: "4-KiB pages") { $0.memorySize += 1 }
-        expectRefusal(.invalidValue, saying: "needs a vCPU") { $0.cpuCount = -1 }
-        expectRefusal(.invalidValue, saying: "one vCPU") { $0.cpuCount = 2 }
+        expectRefusal(.invalidValue, saying: "1 to 64 vCPUs") { $0.cpuCount = -1 }
+        expectRefusal(.invalidValue, saying: "1 to 64 vCPUs") { $0.cpuCount = 65 }
         expectRefusal(.invalidValue, saying: "did you mean 'x86-64-v2'") { $0.cpuModel = "x86-64v2" }
         expectRefusal(.unknownEngine, saying: "did you mean 'interpret'") { $0.engine = .named("interprt") }
         expectRefusal(.engineUnavailable, saying: "not built") { $0.engine = .named("kvm") }

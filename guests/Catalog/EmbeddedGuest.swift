@@ -53,6 +53,7 @@ public struct EmbeddedGuest: Sendable, Identifiable {
         self.base64 = base64
     }
 
+    /// The name.
     public var id: String { name }
 
     /// The image's bytes, decoded anew at each call.

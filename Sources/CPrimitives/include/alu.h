@@ -199,6 +199,17 @@ TZ_ALU_DIVIDE(idiv, 16, "ax", TZ_SIGNED_OVERFLOWS)
 TZ_ALU_DIVIDE(idiv, 32, "eax", TZ_SIGNED_OVERFLOWS)
 TZ_ALU_DIVIDE(idiv, 64, "rax", TZ_SIGNED_OVERFLOWS)
 
+// MARK: CMPXCHG with a 32-bit register as destination: the whole destination (low) and RAX (high) after it
+
+static inline tz_wide_result tz_cmpxchg_registers32(uint64_t destination, uint64_t rax, uint32_t source) {
+    uint64_t f;
+    __asm__("mov %[rax], %%rax\n\tcmpxchg %[source], %k[destination]\n\tmov %%rax, %[rax]" TZ_SAVE_FLAGS_CLEARING
+            : "=&a"(f), [destination] "+&r"(destination), [rax] "+&r"(rax)
+            : [source] "r"(source)
+            : "cc");
+    return (tz_wide_result){destination, rax, f, true};
+}
+
 // MARK: Bit scans and counts
 
 // name(destination, source, flags) -> the whole destination register: what happens to it, or to its upper half, when

@@ -213,10 +213,11 @@ private struct Decoder {
 
     // MARK: Integer and system instructions
 
-    mutating func decodeInteger(_ row: UnsafeMutablePointer<OpcodeRow>, into out: UnsafeMutablePointer<tz_instruction>) {
+    mutating func decodeInteger(_ row: UnsafeMutablePointer<OpcodeRow>, into out: UnsafeMutablePointer<tz_instruction>)
+    {
         var mnemonic = row.pointee.mnemonic
         if map == 0, opcode == 0x90, rex & 1 == 0 {
-            mnemonic = has(TZ_PREFIX_F3) ? .pause : .nop
+            mnemonic = lock ? .invalid : has(TZ_PREFIX_F3) ? .pause : .nop
             out.pointee.mnemonic = mnemonic.rawValue
             return
         }
@@ -316,7 +317,11 @@ private struct Decoder {
             let row = NativeTable.lookup(
                 map: map, prefix: mandatory, vex: has(TZ_PREFIX_VEX), l: has(TZ_PREFIX_VEX_L), w: rexW, opcode: opcode,
                 modrm: modRM)
-        else { return decodeInvalid(into: out) }
+        else {
+            // Without its ModRM byte no encoding can be ruled out.
+            if position >= count { overrun = true }
+            return decodeInvalid(into: out)
+        }
         out.pointee.mnemonic = Mnemonic.native.rawValue
         out.pointee.row = row
         if NativeTable.hasModRM(row) {

@@ -1,12 +1,14 @@
 // Finding the block at the current RIP: jump cache, else page walk and code cache, else decoding.
 
 import CPrimitives
+import Glibc
 
 extension SoftwareCPU {
     /// The block at the current RIP. Throws the fault of fetching it.
     @inline(__always) func currentBlock() throws(GuestFault) -> UnsafeMutablePointer<Block> {
         let cpu = CPU(state)
-        let linear = cpu.in64BitMode
+        let linear =
+            cpu.in64BitMode
             ? state.pointee.rip : (state.pointee.rip &+ state.pointee.segments.1.base) & 0xffff_ffff
         let context = decodeContext
         if let block = jumpCache.find(linear, context: context) { return block }
@@ -49,67 +51,103 @@ extension SoftwareCPU {
     }
 
     /// Decodes from `linear` to the end of the block: a branch, an instruction that may change how to go on, the end of
-    /// the page, or `Block.maximumCount` instructions.
+    /// the page, or `Block.maximumCount` instructions. Works on a copy of the bytes, and again if they have changed by the
+    /// time that writers can know of the block.
     private func buildBlock(
         _ linear: UInt64, _ fetched: FetchPage, mode: UInt8
     ) throws(GuestFault) -> UnsafeMutablePointer<Block> {
         if codeCache.room() == nil { forgetAllCode() }
-        let cpu = CPU(state)
         let instructions = codeCache.room().unsafelyUnwrapped
-        let decodeMode = DecodeMode(codeWidth: state.pointee.code_width, realOrVirtual8086: cpu.realOrVirtual8086)
-        let available = 4096 - Int(linear & 0xfff)
-        var secondPage = Block.noPage
-        var offset = 0
+        while true {
+            markCodePage(fetched.physical)
+            codeBytes.take(fetched.host, count: 4096 - Int(linear & 0xfff))
+            let (count, second) = try decodeBlock(linear, into: instructions)
+            let size = codeBytes.position
+            noteCodeLines(fetched.physical, count: UInt64(min(size, codeBytes.firstCount)))
+            if let second { noteCodeLines(second.physical, count: UInt64(size - codeBytes.firstCount)) }
+            guard isMarked(fetched.physical), second.map({ isMarked($0.physical) }) ?? true,
+                codeBytes.stand(fetched.host, second?.host)
+            else { continue }
+            state.pointee.counters.blocks_decoded += 1
+            return codeCache.insert(
+                Block(
+                    address: fetched.physical, mode: mode, valid: true, count: UInt16(count), size: UInt16(size),
+                    secondPage: second.map { $0.physical >> 12 } ?? Block.noPage, instructions: instructions))
+        }
+    }
+
+    /// Decodes `codeBytes`; returns the number of instructions, and the second page if the last one goes on there.
+    private func decodeBlock(
+        _ linear: UInt64, into instructions: UnsafeMutablePointer<tz_instruction>
+    ) throws(GuestFault) -> (count: Int, second: FetchPage?) {
+        let cpu = CPU(state)
+        let mode = DecodeMode(codeWidth: state.pointee.code_width, realOrVirtual8086: cpu.realOrVirtual8086)
+        var second: FetchPage?
         var count = 0
-        while count < Block.maximumCount, offset < available {
+        while count < Block.maximumCount, codeBytes.position < codeBytes.firstCount {
             let out = instructions + count
-            let outcome = decode(fetched.host + offset, count: available - offset, mode: decodeMode, into: out)
-            if outcome == .complete {
-                offset += Int(out.pointee.length)
-            } else if outcome == .tooLong || count > 0 {
-                // Left to a block of its own, whose fetch may fault.
-                if count > 0 { break }
-                throw .generalProtection()
-            } else {
-                let second = try cpu.fetchPointer(nextPage(linear))
-                guard decodeAcrossPages(fetched.host, available, second.host, decodeMode, into: out) else {
-                    throw .generalProtection()
-                }
-                secondPage = second.physical >> 12
-                offset += Int(out.pointee.length)
+            var outcome = decode(codeBytes.next, count: codeBytes.remaining, mode: mode, into: out)
+            if outcome != .complete, count > 0 { break }  // left to a block of its own, whose fetch may fault
+            if outcome == .truncated {
+                let page = try cpu.fetchPointer(nextPage(linear))
+                markCodePage(page.physical)
+                codeBytes.append(page.host)
+                second = page
+                outcome = decode(codeBytes.next, count: codeBytes.remaining, mode: mode, into: out)
             }
+            guard outcome == .complete else { throw .generalProtection() }
+            codeBytes.position += Int(out.pointee.length)
             out.pointee.handler = selectHandler(out)
             count += 1
             if out.pointee.flags & UInt8(TZ_INSN_ENDS_BLOCK) != 0 { break }
         }
-        state.pointee.counters.blocks_decoded += 1
-        let new = Block(
-            address: fetched.physical, mode: mode, valid: true, count: UInt16(count), size: UInt16(offset),
-            secondPage: secondPage, instructions: instructions)
-        let (block, first, firstOfSecond) = codeCache.insert(new)
-        if first { protectCodePage(fetched.physical) }
-        if firstOfSecond { protectCodePage(secondPage << 12) }
-        return block
-    }
-
-    /// Decodes the one instruction whose bytes begin in one page and end in the next.
-    private func decodeAcrossPages(
-        _ first: UnsafePointer<UInt8>, _ firstCount: Int, _ second: UnsafePointer<UInt8>, _ mode: DecodeMode,
-        into out: UnsafeMutablePointer<tz_instruction>
-    ) -> Bool {
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { bytes in
-            for index in 0..<15 {
-                bytes[index] = index < firstCount ? first[index] : second[index - firstCount]
-            }
-            guard let start = bytes.baseAddress else { return false }
-            return decode(start, count: 15, mode: mode, into: out) == .complete
-        }
+        return (count, second)
     }
 
     private func selectHandler(_ i: UnsafeMutablePointer<tz_instruction>) -> tz_handler {
         if i.pointee.mnemonic == Mnemonic.invalid.rawValue { return raiseInvalidOpcode }
         return integerHandler(i, model: vm.model) ?? systemHandler(i) ?? nativeHandler(i, model: vm.model)
             ?? raiseInvalidOpcode
+    }
+}
+
+/// A copy of the bytes from which a block is decoded: those of its page, and the next page's if its last instruction
+/// goes on there.
+struct CodeBytes: ~Copyable {
+    private static let longest = 15
+    private static let limit = Block.maximumCount * longest
+    // SAFETY: room for `limit` bytes and one more instruction's, owned by this value.
+    private let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: limit + longest)
+    private var count = 0
+    /// Bytes of the first page.
+    private(set) var firstCount = 0
+    /// Bytes decoded so far.
+    var position = 0
+
+    deinit { bytes.deallocate() }
+
+    var next: UnsafePointer<UInt8> { UnsafePointer(bytes + position) }
+    var remaining: Int { count - position }
+
+    /// Starts over with what is left of a page, `available` bytes.
+    mutating func take(_ host: UnsafePointer<UInt8>, count available: Int) {
+        count = min(available, Self.limit)
+        firstCount = count
+        position = 0
+        bytes.update(from: host, count: count)
+    }
+
+    /// Adds the next page's first bytes.
+    mutating func append(_ host: UnsafePointer<UInt8>) {
+        (bytes + count).update(from: host, count: Self.longest)
+        count += Self.longest
+    }
+
+    /// Whether memory still holds what was decoded.
+    func stand(_ first: UnsafePointer<UInt8>, _ second: UnsafePointer<UInt8>?) -> Bool {
+        guard memcmp(bytes, first, min(position, firstCount)) == 0 else { return false }
+        guard let second, position > firstCount else { return true }
+        return memcmp(bytes + firstCount, second, position - firstCount) == 0
     }
 }
 

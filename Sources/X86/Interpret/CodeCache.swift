@@ -27,12 +27,10 @@ struct Block {
     static let maximumCount = 64
 }
 
-/// The blocks made from one page, with the 64-byte lines that hold their bytes: writes elsewhere in the page (data that
-/// shares a page with code) invalidate nothing.
+/// The blocks made from one page.
 struct CodePage {
     var firstBlock: UnsafeMutablePointer<Block>?
     var firstCrossing: UnsafeMutablePointer<Block>?
-    var lines: UInt64 = 0
 }
 
 final class CodeCache {
@@ -86,8 +84,8 @@ final class CodeCache {
         return instructions + instructionCount
     }
 
-    /// Enters a block whose instructions were decoded into `room()`, and says which of its pages held no code before.
-    func insert(_ new: Block) -> (block: UnsafeMutablePointer<Block>, firstOfPage: Bool, firstOfSecondPage: Bool) {
+    /// Enters a block whose instructions were decoded into `room()`.
+    func insert(_ new: Block) -> UnsafeMutablePointer<Block> {
         let block = blocks + blockCount
         block.initialize(to: new)
         blockCount += 1
@@ -97,24 +95,12 @@ final class CodeCache {
         buckets[bucket] = block
 
         let page = new.address >> 12
-        let first = pages[page] == nil
-        let start = new.address & 0xfff
-        let end = min(start + UInt64(new.size), 4096)
         block.pointee.nextInPage = pages[page]?.firstBlock
         pages[page, default: CodePage()].firstBlock = block
-        pages[page, default: CodePage()].lines |= Self.lines(from: start, to: end)
-        guard new.secondPage != Block.noPage else { return (block, first, false) }
-        let firstOfSecond = pages[new.secondPage] == nil
+        guard new.secondPage != Block.noPage else { return block }
         block.pointee.nextCrossing = pages[new.secondPage]?.firstCrossing
         pages[new.secondPage, default: CodePage()].firstCrossing = block
-        pages[new.secondPage, default: CodePage()].lines |= Self.lines(from: 0, to: start + UInt64(new.size) - 4096)
-        return (block, first, firstOfSecond)
-    }
-
-    /// Whether [offset, offset + size) of a page holds decoded bytes.
-    func holdsCode(page: UInt64, offset: UInt64, size: UInt64) -> Bool {
-        guard let lines = pages[page]?.lines else { return false }
-        return lines & Self.lines(from: offset, to: min(offset + size, 4096)) != 0
+        return block
     }
 
     /// Forgets all blocks with bytes in a page.
@@ -150,21 +136,11 @@ final class CodeCache {
         }
     }
 
-    /// Forgets everything. Returns the pages that held code.
-    func removeAll() -> [UInt64] {
-        let all = Array(pages.keys)
+    /// Forgets everything.
+    func removeAll() {
         pages.removeAll(keepingCapacity: true)
         buckets.update(repeating: nil, count: Self.bucketCount)
         blockCount = 0
         instructionCount = 0
-        return all
-    }
-
-    /// One bit for each 64-byte line that [start, end) touches.
-    private static func lines(from start: UInt64, to end: UInt64) -> UInt64 {
-        guard end > start else { return 0 }
-        let first = start >> 6
-        let last = (end - 1) >> 6
-        return (UInt64.max << first) & (UInt64.max >> (63 - last))
     }
 }

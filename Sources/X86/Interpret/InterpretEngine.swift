@@ -15,13 +15,15 @@ public struct InterpretEngine: Engine {
 
     /// Works on every x86-64 host.
     public func probe() -> EngineAvailability {
-        .available(EngineCapabilities(hostedChips: .localAPIC, instructionClock: true, maximumVCPUs: 1))
+        .available(EngineCapabilities(hostedChips: .localAPIC, instructionClock: true, maximumVCPUs: 64))
     }
 
     /// Makes a VM's software part.
     public func makeVM(_ configuration: EngineConfiguration) throws(EngineError) -> any EngineVM {
         let vm = try SoftwareVM(configuration)
-        configuration.memory.observeWrites { [weak vm] address, size in vm?.memoryWritten(address.rawValue, size: size) }
+        configuration.memory.observeWrites { [weak vm] address, size in
+            vm?.codeBytesWritten(address.rawValue, size: size, by: nil)
+        }
         return vm
     }
 }

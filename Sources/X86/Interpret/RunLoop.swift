@@ -6,6 +6,9 @@ import VirtualCPU
 extension SoftwareCPU {
     /// Runs until something needs a decision, or exactly `budget` instructions have retired.
     func run(budget: UInt64?) -> Exit {
+        requests.running.store(true, ordering: .sequentiallyConsistent)
+        defer { requests.running.store(false, ordering: .sequentiallyConsistent) }
+        if state.pointee.activity != UInt8(TZ_ACTIVE) { requestAttention() }
         let limit = budget.map { state.pointee.instructions &+ $0 } ?? .max
         while true {
             if tz_atomic_load(&state.pointee.attention) != 0, let exit = attend() { return exit }
@@ -105,14 +108,31 @@ extension SoftwareCPU {
         }
         if attention & UInt64(TZ_ATTENTION_INVALIDATE) != 0 {
             clear(TZ_ATTENTION_INVALIDATE)
-            invalidatePostedPages()
+            serveRequests()
         }
-        if state.pointee.activity == UInt8(TZ_SHUTDOWN) { return .shutdown }
-        if state.pointee.activity == UInt8(TZ_WAIT_FOR_SIPI) { return .waitingForStartup }
-        if attention & UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT) != 0, cpu.deliverDueInterrupt() { return nil }
-        if state.pointee.activity == UInt8(TZ_HALTED) { return .halted }
         clear(TZ_ATTENTION_STOP)
-        return nil
+        takeStartupMessages()
+        if state.pointee.activity == UInt8(TZ_SHUTDOWN) { return .shutdown }
+        if state.pointee.activity == UInt8(TZ_WAIT_FOR_SIPI) {
+            // Interrupts wait in the local APIC; what wakes this vCPU sets the flags again.
+            clear(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT)
+            return .waitingForStartup
+        }
+        if attention & UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT) != 0, cpu.deliverDueInterrupt() { return nil }
+        return state.pointee.activity == UInt8(TZ_HALTED) ? .halted : nil
+    }
+
+    /// INIT and startup IPIs (SDM volume 3, sections 9.4 and 11.4.7.3).
+    private func takeStartupMessages() {
+        if localAPIC.takeINIT() { initialise() }
+        guard let vector = localAPIC.takeSIPI(), state.pointee.activity == UInt8(TZ_WAIT_FOR_SIPI) else { return }
+        let cs = CPU(state).segment(.cs)
+        cs.pointee.selector = UInt16(vector) << 8
+        cs.pointee.base = UInt64(vector) << 12
+        state.pointee.rip = 0
+        state.pointee.activity = UInt8(TZ_ACTIVE)
+        CPU(state).refreshDerivedState()
+        _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT))
     }
 
     private func clear(_ bits: Int) { _ = tz_atomic_and(&state.pointee.attention, ~UInt64(bits)) }
@@ -128,6 +148,7 @@ extension CPU {
         if !blockedByMovSS, shadow & UInt8(TZ_SHADOW_NMI) == 0, apic.takeNMI() {
             state.pointee.activity = UInt8(TZ_ACTIVE)
             deliverNMI()
+            _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_INTERRUPT))
             return true
         }
         // Cleared before looking, so that what is posted meanwhile sets it again. A blocked NMI is looked for before
@@ -141,8 +162,10 @@ extension CPU {
             return false
         }
         guard state.pointee.system_flags & RFLAGS.if != 0, shadow & ~UInt8(TZ_SHADOW_NMI) == 0 else {
-            // Looked at again before every block until the guest opens the window.
-            _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_INTERRUPT))
+            // Looked at again before every block until the guest opens the window; a halted one only wakes for an NMI.
+            if state.pointee.activity != UInt8(TZ_HALTED) {
+                _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_INTERRUPT))
+            }
             if !owner.waitsForWindow { state.pointee.counters.interrupt_windows += 1 }
             owner.waitsForWindow = true
             return false

@@ -16,6 +16,7 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     let localAPIC: LocalAPIC
     let codeCache = CodeCache()
     var jumpCache = JumpCache()
+    var codeBytes = CodeBytes()
     /// MSRs that are stored, with no effect on a software CPU.
     var storedRegisters = StoredRegisters()
     /// An interrupt is pending that the guest cannot take yet.
@@ -23,7 +24,8 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     /// Where retired instructions are told to a clock that counts them.
     let countedTime: UnsafeMutablePointer<UInt64>?
 
-    private let posted = Mutex<[(address: UInt64, size: UInt64)]>([])
+    /// What other threads ask of this vCPU's decoded code and TLB.
+    let requests = CodeRequests()
     private let alarm: Alarm
 
     init(id: Int, vm: SoftwareVM) {
@@ -73,67 +75,11 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     /// The run loop looks up between blocks: the vCPU's own thread asks for it.
     func requestAttention() { AttentionFlags(state).set(TZ_ATTENTION_STOP) }
 
-    /// Something other than this vCPU wrote to memory from which code may have been decoded.
-    func memoryWritten(_ address: UInt64, size: UInt64) {
-        posted.withLock { $0.append((address, size)) }
-        AttentionFlags(state).set(TZ_ATTENTION_INVALIDATE)
-    }
+    /// Something was added to `requests`. Any thread.
+    func noteRequest() { AttentionFlags(state).set(TZ_ATTENTION_INVALIDATE) }
 
     func waitForEvent(nanoseconds: UInt64?) {
         alarm.wait(nanoseconds: nanoseconds) { tz_atomic_load(&state.pointee.attention) != 0 }
-    }
-
-    // MARK: Decoded code
-
-    /// Memory at a guest-physical address was written and its page holds decoded code: forget what was changed.
-    func codeWritten(_ physicalAddress: UInt64, size: Int = 8) {
-        guard codeCache.holdsCode(page: physicalAddress >> 12, offset: physicalAddress & 0xfff, size: UInt64(size)) else {
-            return
-        }
-        forgetCode(page: physicalAddress >> 12)
-        CPU(state).endBlock()
-    }
-
-    /// Takes in the pages that `memoryWritten` was told of.
-    func invalidatePostedPages() {
-        var writes: [(address: UInt64, size: UInt64)] = []
-        posted.withLock { swap(&$0, &writes) }
-        for write in writes where write.size > 0 {
-            let last = (write.address + write.size - 1) >> 12
-            for page in (write.address >> 12)...last { forgetCode(page: page) }
-        }
-    }
-
-    private func forgetCode(page: UInt64) {
-        guard let slot = vm.slots.slot(containing: page << 12), slot.pointee.code[slot.pointee.page(page << 12)] != 0
-        else { return }
-        codeCache.removePage(page)
-        slot.pointee.code[slot.pointee.page(page << 12)] = 0
-        jumpCache.flush()
-        state.pointee.counters.code_invalidations += 1
-    }
-
-    /// Makes room in the code cache by forgetting all of it.
-    func forgetAllCode() {
-        for page in codeCache.removeAll() {
-            guard let slot = vm.slots.slot(containing: page << 12) else { continue }
-            slot.pointee.code[slot.pointee.page(page << 12)] = 0
-        }
-        jumpCache.flush()
-    }
-
-    /// Code was decoded from a page: no TLB may hold a write entry for it any more.
-    func protectCodePage(_ physicalAddress: UInt64) {
-        guard let slot = vm.slots.slot(containing: physicalAddress) else { return }
-        let page = slot.pointee.page(physicalAddress)
-        guard slot.pointee.code[page] == 0 else { return }
-        slot.pointee.code[page] = 1
-        CPU(state).revokeWriteEntries(host: slot.pointee.host + page << 12)
-    }
-
-    func memoryMapChanged() {
-        forgetAllCode()
-        CPU(state).memoryMapChanged()
     }
 
     // MARK: Time and counters

@@ -1,7 +1,9 @@
 // What the vCPUs of one VM share under a software engine: memory slots, the machine's bus and clock, the CPU model.
 
 import CPrimitives
+import LocalAPIC
 import Memory
+import Synchronization
 import VirtualCPU
 
 /// A software engine's part of a VM.
@@ -13,13 +15,20 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
     let model: CPUModel
     var slots = MemorySlots()
     private(set) var vcpus: [SoftwareCPU] = []
+    /// Guards the marks of pages that hold code.
+    let codeLock = Mutex(())
 
     init(_ configuration: EngineConfiguration) throws(EngineError) {
         bus = configuration.bus
         clock = configuration.clock
         memory = configuration.memory
         guard let model = CPUModel(named: configuration.cpuModel) else {
-            throw EngineError("unknown CPU model '\(configuration.cpuModel)'; known: \(CPUModel.names.joined(separator: ", "))")
+            let known = CPUModel.names.joined(separator: ", ")
+            throw EngineError("unknown CPU model '\(configuration.cpuModel)'; known: \(known)")
+        }
+        guard model.missing.isEmpty else {
+            let names = model.missing.map { String(describing: $0) }.joined(separator: ", ")
+            throw EngineError("the CPU model '\(model.name)' needs what this host's CPU does not have: \(names)")
         }
         self.model = model
     }
@@ -37,20 +46,16 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
     func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU {
         let vcpu = SoftwareCPU(id: id, vm: self)
         vcpus.append(vcpu)
+        vcpu.localAPIC.sendIPI = { [unowned self, unowned vcpu] icr in
+            LocalAPIC.route(icr, from: vcpu.localAPIC, among: vcpus.map(\.localAPIC))
+        }
         return vcpu
-    }
-
-    /// Memory was written by something other than a vCPU.
-    func memoryWritten(_ address: UInt64, size: UInt64) {
-        for vcpu in vcpus { vcpu.memoryWritten(address, size: size) }
     }
 
     func setINTR(_ asserted: Bool) { vcpus.first?.localAPIC.setLINT0(asserted) }
 
     @discardableResult func signalMSI(address: UInt64, data: UInt32) -> Bool {
-        var accepted = false
-        for vcpu in vcpus where vcpu.localAPIC.accept(msiAddress: address, data: data) { accepted = true }
-        return accepted
+        LocalAPIC.route(msiAddress: address, data: data, among: vcpus.map(\.localAPIC))
     }
 
     func setInterruptLine(_ gsi: Int, level: Bool) {}  // no chip with pins is hosted here

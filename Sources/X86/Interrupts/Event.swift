@@ -30,11 +30,12 @@ struct Event {
     var ext: UInt16 { kind == .software ? 0 : 1 }
 
     /// Faults push RF as 1, so that a breakpoint on the instruction doesn't strike again (SDM volume 3, section
-    /// 18.3.1.1). #DB looks after itself; #BP and #OF are traps, #DF and #MC aborts.
+    /// 18.3.1.1), and so does #DF, which only faults lead to. #DB looks after itself; #BP and #OF are traps, #MC is an
+    /// abort.
     var isFault: Bool {
         guard kind == .exception else { return false }
         return switch vector {
-        case Vector.debug, Vector.breakpoint, Vector.overflow, Vector.doubleFault, Vector.machineCheck: false
+        case Vector.debug, Vector.breakpoint, Vector.overflow, Vector.machineCheck: false
         default: true
         }
     }

@@ -2,6 +2,7 @@
 // a byte per page that says whether decoded or translated code was made from the page.
 
 import CPrimitives
+import Glibc
 import Memory
 
 /// One range of guest-physical memory.
@@ -13,12 +14,19 @@ struct MemorySlot {
     let dirty: UnsafeMutablePointer<UInt8>
     /// Per page: non-zero while decoded code exists, so no TLB may hold a write entry for the page.
     let code: UnsafeMutablePointer<UInt8>
+    /// Per page: the 64-byte lines from whose bytes code was decoded, by whichever vCPU.
+    let codeLines: UnsafeMutablePointer<UInt64>
     let readOnly: Bool
 
     @inline(__always) func contains(_ address: UInt64) -> Bool { address &- base < size }
     @inline(__always) func page(_ address: UInt64) -> Int { Int(truncatingIfNeeded: (address &- base) >> 12) }
     @inline(__always) func pointer(_ address: UInt64) -> UnsafeMutableRawPointer {
         host + Int(truncatingIfNeeded: address &- base)
+    }
+
+    fileprivate func release() {
+        free(code)
+        free(codeLines)
     }
 }
 
@@ -33,7 +41,7 @@ struct MemorySlots: ~Copyable {
     var base: UnsafeMutablePointer<MemorySlot> { slots }
 
     deinit {
-        for index in 0..<count { slots[index].code.deallocate() }
+        for index in 0..<count { slots[index].release() }
         slots.deallocate()
     }
 
@@ -52,12 +60,13 @@ struct MemorySlots: ~Copyable {
             return false
         }
         let pages = Int(region.size >> pageShift)
-        let code = UnsafeMutablePointer<UInt8>.allocate(capacity: pages)
-        code.initialize(repeating: 0, count: pages)
+        // `calloc` gives zero pages that cost nothing until they are touched.
+        guard let code = calloc(pages, 1), let codeLines = calloc(pages, 8) else { return false }
         (slots + count).initialize(
             to: MemorySlot(
-                base: base, size: region.size, host: region.host, dirty: region.dirty, code: code,
-                readOnly: region.readOnly))
+                base: base, size: region.size, host: region.host, dirty: region.dirty,
+                code: code.bindMemory(to: UInt8.self, capacity: pages),
+                codeLines: codeLines.bindMemory(to: UInt64.self, capacity: pages), readOnly: region.readOnly))
         count += 1
         return true
     }
@@ -65,7 +74,7 @@ struct MemorySlots: ~Copyable {
     /// Removes the region that begins at `base`; false when there is none.
     mutating func remove(base: UInt64) -> Bool {
         for index in 0..<count where slots[index].base == base {
-            slots[index].code.deallocate()
+            slots[index].release()
             count -= 1
             slots[index] = slots[count]
             return true

@@ -9,7 +9,7 @@ extension CPU {
         _ offset: UInt64, segment number: UInt8, size: Int, _ access: Access
     ) throws(GuestFault) -> UInt64 {
         let segment = segment(number)
-        if state.pointee.flat_segments >> number & 1 != 0 {
+        if state.pointee.flat_segments >> number & 1 != 0, offset &+ UInt64(size &- 1) <= 0xffff_ffff {
             if access != .write || !segment.pointee.isCode || !protectedMode { return offset & 0xffff_ffff }
         }
         let fault: GuestFault = number == UInt8(TZ_SS) ? .stackFault() : .generalProtection()
@@ -34,8 +34,8 @@ extension CPU {
         if !segment.isCode && segment.attributes & SegmentAttributes.expandDown != 0 {
             let top: UInt64 = segment.isBig ? 0xffff_ffff : 0xffff
             if offset <= limit || last > top { throw fault }
-        } else if last > limit && limit != 0xffff_ffff {
-            // With a limit of 4 GiB, accesses that extend beyond it wrap: section 5.3 leaves the choice.
+        } else if last > limit {
+            // Accesses that extend beyond a limit of 4 GiB are among them: section 5.3 leaves the choice, CPUs fault.
             throw fault
         }
         return (segment.base &+ offset) & 0xffff_ffff

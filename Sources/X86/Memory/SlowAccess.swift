@@ -108,11 +108,18 @@ extension CPU {
 
     private func place(_ linear: UInt64, size: Int, _ access: Access, context: Int) throws(GuestFault) -> Place {
         let inPage = 4096 &- Int(truncatingIfNeeded: linear & 0xfff)
+        guard inPage < size else {
+            return Place(first: try translate(linear, access, context: context), second: 0, inFirst: size)
+        }
+        try checkCanonical(linear, last: linear &+ UInt64(size &- 1))
         let first = try translate(linear, access, context: context)
-        guard inPage < size else { return Place(first: first, second: 0, inFirst: size) }
         // Outside 64-bit mode linear addresses wrap at 4 GiB.
         let next = in64BitMode ? linear &+ UInt64(inPage) : (linear &+ UInt64(inPage)) & 0xffff_ffff
         return Place(first: first, second: try translate(next, access, context: context), inFirst: inPage)
+    }
+
+    private func checkCanonical(_ linear: UInt64, last: UInt64) throws(GuestFault) {
+        if longMode && in64BitMode && !(isCanonical(linear) && isCanonical(last)) { throw .nonCanonical }
     }
 
     private func read(_ place: Place, size: Int) -> UInt64 {
@@ -157,12 +164,13 @@ extension CPU {
 
     // MARK: Alignment and breakpoints
 
-    /// #AC comes after page faults of the same access (SDM volume 3, table 7-2).
+    /// #AC comes after the check for canonical addresses and before the page walk, as CPUs do it; the order of faults of
+    /// one access is theirs to choose (SDM volume 3, section 6.9).
     private func checkAlignment(_ linear: UInt64, size: Int, _ access: Access) throws(GuestFault) {
         guard state.pointee.alignment_checks != 0, linear & UInt64(size &- 1) != 0, size & (size &- 1) == 0 else {
             return
         }
-        try probe(linear, size: size, access)
+        try checkCanonical(linear, last: linear &+ UInt64(size &- 1))
         throw .alignmentCheck
     }
 

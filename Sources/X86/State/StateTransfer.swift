@@ -96,6 +96,19 @@ extension SoftwareCPU {
         if neutral.nmiPending { _ = localAPIC.accept(msiAddress: 0xfee0_0000 | UInt64(id) << 12, data: 4 << 8) }
     }
 
+    /// INIT (SDM volume 3, table 10-1): RESET, but for the time-stamp counter, x87 and vector registers, and most MSRs. The
+    /// bootstrap processor goes on at the reset vector; the others wait for a startup IPI.
+    func initialise() {
+        var neutral = CPUState(apicID: UInt32(id))
+        neutral.tsc = timeStampCounter()
+        neutral.xsave = CPU(state).exportXSAVE()
+        for register in Self.storedMSRs { neutral.msrs[register.number] = state.pointee[keyPath: register.field] }
+        for (number, value) in storedRegisters.all { neutral.msrs[number] = value }
+        neutral.msrs[MSR.efer] = 0
+        neutral.localAPIC = localAPIC.exportState()
+        load(neutral)
+    }
+
     // MARK: Correspondence
 
     private static let activities: [ActivityState] = [.active, .halted, .shutdown, .waitForSIPI]

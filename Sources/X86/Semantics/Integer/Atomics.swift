@@ -42,12 +42,21 @@ enum ExchangeAdd: IntegerInstruction {
     }
 }
 
-/// CMPXCHG: the destination is written in either case.
+/// CMPXCHG: a destination in memory is written in either case. What becomes of the upper halves of 32-bit registers is
+/// the host's answer.
 enum CompareExchange: IntegerInstruction {
     @inline(__always)
     static func run<T: GuestInteger>(_ cpu: CPU, _ i: Instruction, _ type: T.Type) throws(GuestFault) {
         let expected = cpu.register(0, as: T.self)
         let new = cpu.register(i.pointee.reg, as: T.self)
+        if MemoryLayout<T>.size == 4, !i.hasMemoryOperand, i.pointee.rm != 0 {
+            let destination = cpu.register(i.pointee.rm, as: UInt64.self)
+            let result = tz_cmpxchg_registers32(destination, cpu[.rax], UInt32(truncatingIfNeeded: new))
+            cpu.setRegister(i.pointee.rm, to: result.low)
+            cpu[.rax] = result.high
+            cpu.arithmetic = result.flags
+            return
+        }
         var flags = cpu.arithmetic
         var found: T = 0
         try cpu.modifyRM(i, T.self) { value in

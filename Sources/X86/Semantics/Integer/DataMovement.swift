@@ -100,17 +100,25 @@ enum ExtendIntoData: IntegerInstruction {
     }
 }
 
-/// BOUND: signed comparison with the two bounds in memory.
+/// BOUND: signed comparison with the two bounds in memory, which are two accesses.
 enum Bound: IntegerInstruction {
     @inline(__always)
     static func run<T: GuestInteger>(_ cpu: CPU, _ i: Instruction, _ type: T.Type) throws(GuestFault) {
         guard i.hasMemoryOperand else { throw .invalidOpcode }
-        let size = MemoryLayout<T>.size
-        let linear = try cpu.linearAddress(i, size: 2 * size, .read)
-        let lower = T.Signed(truncatingIfNeeded: try cpu.load(T.self, linear))
-        let upper = T.Signed(truncatingIfNeeded: try cpu.load(T.self, (linear &+ UInt64(size)) & 0xffff_ffff))
+        let offset = cpu.effectiveAddress(i)
+        let lower = try bound(cpu, i, offset, T.self)
+        let upper = try bound(cpu, i, (offset &+ UInt64(MemoryLayout<T>.size)) & i.pointee.address_mask, T.self)
         let index = T.Signed(truncatingIfNeeded: cpu.register(i.pointee.reg, as: T.self))
         guard index >= lower && index <= upper else { throw .boundRange }
+    }
+
+    @inline(__always)
+    private static func bound<T: GuestInteger>(
+        _ cpu: CPU, _ i: Instruction, _ offset: UInt64, _ type: T.Type
+    ) throws(GuestFault) -> T.Signed {
+        let size = MemoryLayout<T>.size
+        let linear = try cpu.linearAddress(offset, segment: i.pointee.segment, size: size, .read)
+        return T.Signed(truncatingIfNeeded: try cpu.load(T.self, linear))
     }
 }
 

@@ -11,10 +11,13 @@ extension CPU {
 
     private func has(_ flag: Int) -> Bool { arithmetic & UInt64(flag) != 0 }
 
-    /// SF, ZF and PF of a byte result, and the given AF and CF.
-    private func setDecimalFlags(_ result: UInt8, adjust: Bool, carry: Bool) {
+    /// The flags of the addition or subtraction that an adjustment is made of, OF included, with the given AF and CF. The
+    /// manuals define few of them; this is what CPUs do.
+    private func setFlags<T: GuestInteger>(
+        _ operand: T, _ correction: T, subtracting: Bool, adjust: Bool, carry: Bool
+    ) {
         var flags: UInt64 = 0
-        _ = Test.apply(result, result, &flags)
+        _ = subtracting ? Sub.apply(operand, correction, &flags) : Add.apply(operand, correction, &flags)
         flags &= ~UInt64(TZ_FLAG_AF | TZ_FLAG_CF)
         arithmetic = flags | (adjust ? UInt64(TZ_FLAG_AF) : 0) | (carry ? UInt64(TZ_FLAG_CF) : 0)
     }
@@ -23,23 +26,24 @@ extension CPU {
     func asciiAdjust(subtracting: Bool) {
         let adjust = al & 15 > 9 || has(TZ_FLAG_AF)
         let ax = register(0, as: UInt16.self)
-        let adjusted = !adjust ? ax : subtracting ? ax &- 0x106 : ax &+ 0x106
-        setRegister(0, to: adjusted & 0xff0f)
-        setDecimalFlags(al, adjust: adjust, carry: adjust)
+        let correction: UInt16 = adjust ? 0x106 : 0
+        setFlags(ax, correction, subtracting: subtracting, adjust: adjust, carry: adjust)
+        setRegister(0, to: (subtracting ? ax &- correction : ax &+ correction) & 0xff0f)
     }
 
     /// AAM: AL in base `base`, digits in AH and AL.
     func asciiAdjustAfterMultiply(base: UInt8) throws(GuestFault) {
         guard base != 0 else { throw .divideError }
         setRegister(0, to: UInt16(al / base) << 8 | UInt16(al % base))
-        setDecimalFlags(al, adjust: false, carry: false)
+        setFlags(al, 0, subtracting: false, adjust: false, carry: false)
     }
 
-    /// AAD: the digits in AH and AL become a number in AL.
+    /// AAD: the digits in AH and AL become a number in AL. The flags are those of the addition.
     func asciiAdjustBeforeDivide(base: UInt8) {
-        let sum = al &+ register(1, as: UInt8.self) &* base
+        var flags: UInt64 = 0
+        let sum = Add.apply(al, register(1, as: UInt8.self) &* base, &flags)
         setRegister(0, to: UInt16(sum))
-        setDecimalFlags(sum, adjust: false, carry: false)
+        arithmetic = flags
     }
 
     /// DAA (`subtracting` false) and DAS.
@@ -48,15 +52,10 @@ extension CPU {
         let oldCarry = has(TZ_FLAG_CF)
         let adjust = old & 15 > 9 || has(TZ_FLAG_AF)
         let high = old > 0x99 || oldCarry
-        var value = old
-        var carry = high
-        if adjust {
-            value = subtracting ? value &- 6 : value &+ 6
-            if subtracting && old < 6 { carry = true }
-        }
-        if high { value = subtracting ? value &- 0x60 : value &+ 0x60 }
-        al = value
-        setDecimalFlags(value, adjust: adjust, carry: carry)
+        let correction: UInt8 = (adjust ? 6 : 0) + (high ? 0x60 : 0)
+        let borrows = subtracting && adjust && old < 6
+        al = subtracting ? old &- correction : old &+ correction
+        setFlags(old, correction, subtracting: subtracting, adjust: adjust, carry: high || borrows)
     }
 
     /// SALC: AL ← CF in every bit.

@@ -20,7 +20,8 @@ extension CPU {
     /// Which elements of the mask register have their highest bit set, one bit each.
     fileprivate func selected(_ mask: UInt8, element: Int, size: Int) -> UInt32 {
         var bits: UInt32 = 0
-        for n in 0..<size / element where vector(mask).load(fromByteOffset: (n + 1) * element - 1, as: UInt8.self) >= 0x80 {
+        for n in 0..<size / element
+        where vector(mask).load(fromByteOffset: (n + 1) * element - 1, as: UInt8.self) >= 0x80 {
             bits |= 1 << UInt32(n)
         }
         return bits
@@ -89,7 +90,9 @@ extension CPU {
         }
         func isSelected(_ n: Int) -> Bool { mask.load(fromByteOffset: n, as: UInt8.self) >= 0x80 }
         for n in 0..<size where isSelected(n) { try checkElement(try address(n), 1) }
-        for n in 0..<size where isSelected(n) { try store(data.load(fromByteOffset: n, as: UInt8.self), try address(n)) }
+        for n in 0..<size where isSelected(n) {
+            try store(data.load(fromByteOffset: n, as: UInt8.self), try address(n))
+        }
     }
 }
 

@@ -39,8 +39,7 @@ private func runHandler(_ i: UnsafeMutablePointer<tz_instruction>, _ row: Native
     let writes = row.rm.writes
     if row.isX87 { return memory ? writes ? x87Store : x87Load : x87Stack }
     if row.entersMMX {
-        if row.usesMXCSR { return row.aligned ? mmxConvertAligned : mmxConvert }
-        return memory ? writes ? mmxStore : mmxLoad : mmxRegisters
+        return memory ? writes ? mmxStore : row.aligned ? mmxLoadAligned : mmxLoad : mmxRegisters
     }
     guard memory else { return unsafeBitCast(stub, to: tz_handler.self) }
     if row.aligned { return writes ? storeAligned : loadAligned }
@@ -129,10 +128,21 @@ private let storeAligned: tz_handler = { state, i in
 // MARK: MMX
 
 extension CPU {
-    /// Gates, then pending x87 exceptions, then the memory operand; only what runs changes the x87 stack.
+    /// Gates, then pending x87 exceptions, then the memory operand; only what runs changes the x87 stack. A
+    /// SIMD exception of a conversion comes after that change.
     @inline(__always) fileprivate func beginMMX(_ i: Instruction) throws(GuestFault) {
         try passGates(i)
         try raisePendingX87Exception()
+    }
+
+    @inline(__always) fileprivate func loadMMX(_ i: Instruction, aligned: Bool) throws(GuestFault) {
+        try beginMMX(i)
+        let size = Int(i.pointee.width)
+        let linear = try linearAddress(i, size: size, .read)
+        if aligned { try checkAligned(linear, size) }
+        let host = try readableBytes(linear, size: size)
+        enterMMX()
+        runStub(i, host)
     }
 }
 
@@ -145,13 +155,10 @@ private let mmxRegisters: tz_handler = { state, i in
 }
 
 private let mmxLoad: tz_handler = { state, i in
-    execute(state) { cpu throws(GuestFault) in
-        try cpu.beginMMX(i)
-        let size = Int(i.pointee.width)
-        let host = try cpu.readableBytes(try cpu.linearAddress(i, size: size, .read), size: size)
-        cpu.enterMMX()
-        cpu.runStub(i, host)
-    }
+    execute(state) { cpu throws(GuestFault) in try cpu.loadMMX(i, aligned: false) }
+}
+private let mmxLoadAligned: tz_handler = { state, i in
+    execute(state) { cpu throws(GuestFault) in try cpu.loadMMX(i, aligned: true) }
 }
 
 private let mmxStore: tz_handler = { state, i in
@@ -165,34 +172,6 @@ private let mmxStore: tz_handler = { state, i in
         cpu.enterMMX()
         cpu.runStub(i, host ?? cpu.bounce)
         if host == nil { try cpu.storeSlow(linear, size: size, from: cpu.bounce) }
-    }
-}
-
-private let mmxConvert: tz_handler = { state, i in
-    execute(state) { cpu throws(GuestFault) in try cpu.convertMMX(i, aligned: false) }
-}
-private let mmxConvertAligned: tz_handler = { state, i in
-    execute(state) { cpu throws(GuestFault) in try cpu.convertMMX(i, aligned: true) }
-}
-
-extension CPU {
-    /// Conversions between MMX and XMM registers: with an unmasked SIMD exception the x87 state stays as it was.
-    fileprivate func convertMMX(_ i: Instruction, aligned: Bool) throws(GuestFault) {
-        try beginMMX(i)
-        var memory: UnsafeMutableRawPointer?
-        if i.pointee.isMemory {
-            let size = Int(i.pointee.width)
-            let linear = try linearAddress(i, size: size, .read)
-            if aligned { try checkAligned(linear, size) }
-            memory = try readableBytes(linear, size: size)
-        }
-        withUnsafeTemporaryAllocation(byteCount: X87Image.vectors, alignment: 16) { saved in
-            let image = UnsafeMutableRawBufferPointer(start: x87, count: X87Image.vectors)
-            saved.copyMemory(from: UnsafeRawBufferPointer(image))
-            enterMMX()
-            runStub(i, memory)
-            if state.pointee.fault_pending != 0 { image.copyMemory(from: UnsafeRawBufferPointer(saved)) }
-        }
     }
 }
 

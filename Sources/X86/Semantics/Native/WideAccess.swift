@@ -40,7 +40,9 @@ extension CPU {
     /// Outside 64-bit mode linear addresses wrap at 4 GiB.
     @inline(__always) private func wrapped(_ linear: UInt64) -> UInt64 { in64BitMode ? linear : linear & 0xffff_ffff }
 
-    @inline(__always) private static func piece(_ left: Int) -> Int { left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1 }
+    @inline(__always) private static func piece(_ left: Int) -> Int {
+        left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1
+    }
 
     private static func put(_ value: UInt64, _ size: Int, _ target: UnsafeMutableRawPointer) {
         switch size {

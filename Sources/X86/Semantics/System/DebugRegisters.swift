@@ -33,6 +33,8 @@ extension CPU {
         try requirePrivilege()
         if state.pointee.dr7 & DR7.gd != 0 {
             state.pointee.dr6 |= DR6.bd
+            // A fault, unlike other debug exceptions: RF is pushed as 1.
+            state.pointee.system_flags |= RFLAGS.rf
             throw .debug
         }
         return number

@@ -50,9 +50,14 @@ extension CPU {
         let tail: [UInt64]
         if real {
             let (ip, dp) = (realPointer(x.fip, state.pointee.fcs), realPointer(x.fdp, state.pointee.fds))
-            tail = [0xffff_0000 | ip & 0xffff, (ip >> 16) << 12 | UInt64(x.fop), 0xffff_0000 | dp & 0xffff, (dp >> 16) << 12]
+            tail = [
+                0xffff_0000 | ip & 0xffff, (ip >> 16) << 12 | UInt64(x.fop), 0xffff_0000 | dp & 0xffff,
+                (dp >> 16) << 12,
+            ]
         } else {
-            tail = [x.fip, UInt64(x.fop) << 16 | UInt64(state.pointee.fcs), x.fdp, 0xffff_0000 | UInt64(state.pointee.fds)]
+            tail = [
+                x.fip, UInt64(x.fop) << 16 | UInt64(state.pointee.fcs), x.fdp, 0xffff_0000 | UInt64(state.pointee.fds),
+            ]
         }
         words = [x.fcw, x.fsw, fullTags].map { 0xffff_0000 | UInt32($0) } + tail.map { UInt32(truncatingIfNeeded: $0) }
         for (n, word) in words.enumerated() { (image + 4 * n).storeBytes(of: word, as: UInt32.self) }

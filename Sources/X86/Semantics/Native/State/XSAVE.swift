@@ -149,7 +149,9 @@ extension CPU {
                     (2..<8).allSatisfy({ header[$0] == 0 })
                 else { throw .generalProtection() }
             } else {
-                guard !supervisor, xstateBV & ~xcr0 == 0, xcompBV == 0, header[2] == 0 else { throw .generalProtection() }
+                guard !supervisor, xstateBV & ~xcr0 == 0, xcompBV == 0, header[2] == 0 else {
+                    throw .generalProtection()
+                }
             }
             let loaded = rfbm & xstateBV
             let mxcsr = (image + LegacyRegion.mxcsr).load(as: UInt32.self)

@@ -1,5 +1,5 @@
-// Allow-list: MMX instructions, with those that SSE, SSE2 and SSSE3 added to them. CVTPI2PD from memory touches no MMX
-// register and is a row of its own, since it leaves the x87 stack alone.
+// Allow-list: MMX instructions, with those that SSE, SSE2 and SSSE3 added to them. CVTPI2PS and CVTPI2PD from
+// memory touch no MMX register and are rows of their own, since they leave the x87 stack alone.
 
 extension NativeTable {
     static let mmx: StaticString = """
@@ -95,7 +95,8 @@ extension NativeTable {
         0f381e        pabsd            =P Qq          | ssse3
         0f3a0f        palignr          +P Qq I        | ssse3
         # Between MMX and XMM registers
-        0f2a          cvtpi2ps         +V Qq          | sse fp
+        0f2a          cvtpi2ps         +V N           | sse fp
+        0f2a          cvtpi2ps         +V Mq          | sse fp
         0f2c          cvttps2pi        =P Wq          | sse fp
         0f2d          cvtps2pi         =P Wq          | sse fp
         66.0f2a       cvtpi2pd         =V N           | sse2

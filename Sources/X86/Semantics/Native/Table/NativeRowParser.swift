@@ -160,7 +160,8 @@ struct NativeRowParser {
         if isVector, row.vex, row.l == .ignored { row.l = .meaningful }
     }
 
-    private static func setRM(_ operand: NativeOperand, _ form: NativeForm, _ size: NativeSize, _ row: inout NativeRow) {
+    private static func setRM(_ operand: NativeOperand, _ form: NativeForm, _ size: NativeSize, _ row: inout NativeRow)
+    {
         row.rm = operand
         row.form = form
         row.memorySize = size
@@ -258,8 +259,8 @@ struct NativeRowParser {
             row.entersMMX = true
         } else if usesVectors {
             row.gates = row.vex ? .avx : .sse
-            if !row.vex, row.memorySize == .o { row.aligned = true }
         }
+        if !row.vex, row.memorySize == .o { row.aligned = true }
     }
 }
 

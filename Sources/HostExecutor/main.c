@@ -1,0 +1,134 @@
+// host-executor: runs single user-mode instructions on the host CPU for the differential tests. It reads batches of
+// cases from standard input (a 64-bit count, then the cases) and writes their outcomes to standard output. It is a
+// process of its own since what it runs is random: an instruction ends by INT3 or by its own exception, as a signal.
+#define _GNU_SOURCE
+#include "host_cases.h"
+
+#include <asm/prctl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/ucontext.h>
+#include <unistd.h>
+
+static uint8_t *code;  // a writable view of the code area, which itself is not writable
+static uint8_t *const data = (uint8_t *)(uintptr_t)TZ_HOST_DATA;
+static uint8_t clean[TZ_HOST_DATA_SIZE];
+static tz_host_outcome *current;
+
+// Used by the assembly below.
+uint64_t host_stack __attribute__((visibility("hidden")));
+struct {
+    uint32_t offset;
+    uint16_t selector;
+} __attribute__((packed)) host_target __attribute__((visibility("hidden")));
+
+void host_enter(const tz_host_case *c);
+void host_leave(void);
+
+// Loads flags and general registers from the case and jumps to it through a far pointer, which also chooses between
+// 64-bit and compatibility mode. The signal handler comes back to host_leave with the stack pointer of host_enter.
+__asm__(
+    ".text\n"
+    "host_enter:\n"
+    "  push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15\n"
+    "  mov %rsp, host_stack(%rip)\n"
+    "  push 136(%rdi); popfq\n"
+    "  mov 0(%rdi), %rax; mov 8(%rdi), %rcx; mov 16(%rdi), %rdx; mov 24(%rdi), %rbx\n"
+    "  mov 32(%rdi), %rsp; mov 40(%rdi), %rbp; mov 48(%rdi), %rsi\n"
+    "  mov 64(%rdi), %r8; mov 72(%rdi), %r9; mov 80(%rdi), %r10; mov 88(%rdi), %r11\n"
+    "  mov 96(%rdi), %r12; mov 104(%rdi), %r13; mov 112(%rdi), %r14; mov 120(%rdi), %r15\n"
+    "  mov 56(%rdi), %rdi\n"
+    "  ljmp *host_target(%rip)\n"
+    "host_leave:\n"
+    "  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp\n"
+    "  ret\n");
+
+enum { USER_CS = 0x33, USER32_CS = 0x23, USER_DS = 0x2b };
+
+static void ended(int signal, siginfo_t *info, void *context) {
+    (void)signal;
+    (void)info;
+    greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+    static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                                  REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+    if (!current) _exit(3);  // not an instruction under test
+    for (int i = 0; i < 16; i++) current->gpr[i] = (uint64_t)r[order[i]];
+    current->rip = (uint64_t)r[REG_RIP];
+    current->flags = (uint64_t)r[REG_EFL];
+    current->vector = (uint64_t)r[REG_TRAPNO];
+    current->error = (uint64_t)r[REG_ERR];
+    current->address = (uint64_t)r[REG_CR2];
+    current = NULL;
+    r[REG_RIP] = (greg_t)(uintptr_t)host_leave;
+    r[REG_RSP] = (greg_t)host_stack;
+    r[REG_EFL] = 0x202;
+    r[REG_CSGSFS] = (r[REG_CSGSFS] & ~INT64_C(0xffff)) | USER_CS;
+}
+
+static bool transfer(bool reading, void *buffer, size_t size) {
+    char *p = buffer;
+    while (size > 0) {
+        ssize_t done = reading ? read(0, p, size) : write(1, p, size);
+        if (done <= 0) return false;
+        p += done;
+        size -= (size_t)done;
+    }
+    return true;
+}
+
+static void prepare(void) {
+    int file = memfd_create("code", MFD_CLOEXEC);
+    void *executable = (void *)(uintptr_t)TZ_HOST_CODE;
+    if (file < 0 || ftruncate(file, TZ_HOST_CODE_SIZE)) _exit(4);
+    code = mmap(NULL, TZ_HOST_CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    int fixed = MAP_FIXED_NOREPLACE;
+    if (code == MAP_FAILED) _exit(4);
+    if (mmap(executable, TZ_HOST_CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | fixed, file, 0) != executable) _exit(4);
+    fixed |= MAP_PRIVATE | MAP_ANONYMOUS;
+    if (mmap(data, TZ_HOST_DATA_SIZE, PROT_READ | PROT_WRITE, fixed, -1, 0) != data) _exit(4);
+    memset(code, 0xcc, TZ_HOST_CODE_SIZE);
+    tz_host_fill(data);
+    tz_host_fill(clean);
+    if (mprotect(data + TZ_HOST_DATA_WRITABLE, TZ_HOST_DATA_SIZE - TZ_HOST_DATA_WRITABLE, PROT_READ)) _exit(4);
+    if (syscall(SYS_arch_prctl, ARCH_SET_GS, (uint64_t)TZ_HOST_GS_BASE)) _exit(4);
+    // Compatibility mode needs usable data segments.
+    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(USER_DS));
+    static char stack[65536];
+    stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+    sigaltstack(&alternate, NULL);
+    struct sigaction action = {.sa_sigaction = ended, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+    for (int i = 0; i < 5; i++) sigaction(signals[i], &action, NULL);
+}
+
+static void run(const tz_host_case *c, tz_host_outcome *outcome) {
+    memset(outcome, 0, sizeof *outcome);
+    memcpy(code + (c->rip - TZ_HOST_CODE), c->code, c->code_length);
+    tz_host_poke_all(data, c);
+    host_target.offset = (uint32_t)c->rip;
+    host_target.selector = c->compatibility ? USER32_CS : USER_CS;
+    current = outcome;
+    host_enter(c);
+    memset(code + (c->rip - TZ_HOST_CODE), 0xcc, c->code_length);
+    tz_host_compare(data, clean, c, outcome);
+    tz_host_restore(data, clean, c, outcome);
+}
+
+int main(void) {
+    prepare();
+    uint64_t count;
+    while (transfer(true, &count, sizeof count)) {
+        tz_host_case *cases = calloc(count, sizeof *cases);
+        tz_host_outcome *outcomes = calloc(count, sizeof *outcomes);
+        if (!cases || !outcomes || !transfer(true, cases, count * sizeof *cases)) return 1;
+        for (uint64_t i = 0; i < count; i++) run(&cases[i], &outcomes[i]);
+        if (!transfer(false, outcomes, count * sizeof *outcomes)) return 1;
+        free(cases);
+        free(outcomes);
+    }
+    return 0;
+}

@@ -1,0 +1,153 @@
+// Decoded code follows memory: how a write to bytes that were decoded, by this vCPU, another one or a device, makes
+// every vCPU forget what it made of them.
+//
+// A page from which code was decoded is marked in its slot, and while it is, no TLB of any vCPU holds a write entry for
+// it: a vCPU marks a page and has everybody's entries revoked before it reads the first byte. Writes to a marked page
+// therefore take the slow path, which ends here: if the bytes lie in lines that hold code, the mark goes and every vCPU
+// is asked to drop the page's blocks. It does so before its next block, hence before any interrupt by which the writer
+// could tell it of the change.
+
+import CPrimitives
+import Glibc
+import Synchronization
+
+/// Requests of other threads to one vCPU.
+final class CodeRequests: Sendable {
+    struct Lists {
+        /// Guest-physical pages whose blocks are to be dropped.
+        var pages: [UInt64] = []
+        /// Host pages for which write entries are to be revoked.
+        var revocations: [UInt] = []
+    }
+
+    let lists = Mutex(Lists())
+    /// Revocations asked for and done, each counted from the start.
+    let asked = Atomic<UInt64>(0)
+    let done = Atomic<UInt64>(0)
+    /// The vCPU is inside `run`; outside of it, requests wait until it enters.
+    let running = Atomic<Bool>(false)
+}
+
+extension SoftwareVM {
+    /// Memory was written, and `writer` (nil for a device or a loader) has seen to its own code: asks every other vCPU to
+    /// drop blocks made from the bytes. True if there were any.
+    @discardableResult
+    func codeBytesWritten(_ address: UInt64, size: UInt64, by writer: SoftwareCPU?) -> Bool {
+        guard size > 0, let slot = slots.slot(containing: address) else { return false }
+        let end = min(address &+ size, slot.pointee.base + slot.pointee.size)
+        var changed = false
+        var start = address
+        while start < end {
+            let next = min((start | 0xfff) + 1, end)
+            let page = slot.pointee.page(start)
+            if tz_load8(slot.pointee.code + page) != 0,
+                tz_atomic_load(slot.pointee.codeLines + page) & codeLines(from: start & 0xfff, count: next - start) != 0
+            {
+                codeLock.withLock { _ in
+                    tz_store8(slot.pointee.code + page, 0)
+                    tz_atomic_store(slot.pointee.codeLines + page, 0)
+                }
+                for vcpu in vcpus where vcpu !== writer {
+                    vcpu.requests.lists.withLock { $0.pages.append(start >> 12) }
+                    vcpu.noteRequest()
+                }
+                writer?.dropCode(page: start >> 12)
+                changed = true
+            }
+            start = next
+        }
+        return changed
+    }
+}
+
+/// One bit for each 64-byte line of a page that [offset, offset + count) touches.
+func codeLines(from offset: UInt64, count: UInt64) -> UInt64 {
+    guard count > 0 else { return 0 }
+    let last = min(offset + count - 1, 4095) >> 6
+    return (UInt64.max << (offset >> 6)) & (UInt64.max >> (63 - last))
+}
+
+extension SoftwareCPU {
+    /// This vCPU has written to memory in a page that holds decoded code.
+    func codeWritten(_ physicalAddress: UInt64, size: Int = 8) {
+        if vm.codeBytesWritten(physicalAddress, size: UInt64(size), by: self) { CPU(state).endBlock() }
+    }
+
+    /// Does what other threads asked for.
+    func serveRequests() {
+        var lists = CodeRequests.Lists()
+        requests.lists.withLock { swap(&$0, &lists) }
+        for page in lists.pages { dropCode(page: page) }
+        guard !lists.revocations.isEmpty else { return }
+        for page in lists.revocations {
+            if let host = UnsafeMutableRawPointer(bitPattern: page) { CPU(state).revokeWriteEntries(host: host) }
+        }
+        requests.done.add(UInt64(lists.revocations.count), ordering: .sequentiallyConsistent)
+    }
+
+    /// Forgets the blocks with bytes in a page.
+    func dropCode(page: UInt64) {
+        codeCache.removePage(page)
+        jumpCache.flush()
+        state.pointee.counters.code_invalidations += 1
+    }
+
+    /// Makes room in the code cache by forgetting all of it. The marks stay: they cost writes a look, nothing else.
+    func forgetAllCode() {
+        codeCache.removeAll()
+        jumpCache.flush()
+    }
+
+    func memoryMapChanged() {
+        forgetAllCode()
+        CPU(state).memoryMapChanged()
+    }
+
+    // MARK: Before decoding
+
+    /// Marks the page at a guest-physical address as one that holds code, and returns when no vCPU can write to it
+    /// unnoticed any more. To be called before its bytes are read.
+    func markCodePage(_ physicalAddress: UInt64) {
+        guard let slot = vm.slots.slot(containing: physicalAddress) else { return }
+        let page = slot.pointee.page(physicalAddress)
+        guard tz_load8(slot.pointee.code + page) == 0 else { return }
+        let host = slot.pointee.host + page << 12
+        vm.codeLock.withLock { _ in tz_store8(slot.pointee.code + page, 1) }
+        CPU(state).revokeWriteEntries(host: host)
+        guard vm.vcpus.count > 1 else { return }
+        for vcpu in vm.vcpus where vcpu !== self { vcpu.requestRevocation(host) }
+        for vcpu in vm.vcpus where vcpu !== self { awaitRevocations(of: vcpu) }
+    }
+
+    /// Whether a page still counts as one that holds code; a write to it may have taken the mark away. True where there is no
+    /// memory, whose bytes never change.
+    func isMarked(_ physicalAddress: UInt64) -> Bool {
+        guard let slot = vm.slots.slot(containing: physicalAddress) else { return true }
+        return tz_load8(slot.pointee.code + slot.pointee.page(physicalAddress)) != 0
+    }
+
+    /// Notes which lines of a page were decoded.
+    func noteCodeLines(_ physicalAddress: UInt64, count: UInt64) {
+        guard let slot = vm.slots.slot(containing: physicalAddress) else { return }
+        let lines = codeLines(from: physicalAddress & 0xfff, count: count)
+        _ = tz_atomic_or(slot.pointee.codeLines + slot.pointee.page(physicalAddress), lines)
+    }
+
+    private func requestRevocation(_ host: UnsafeMutableRawPointer) {
+        requests.asked.add(1, ordering: .sequentiallyConsistent)
+        requests.lists.withLock { $0.revocations.append(UInt(bitPattern: host)) }
+        noteRequest()
+    }
+
+    /// Waits for a vCPU that runs to have done all that it was asked; one that does not run will before it does. Serves
+    /// own requests meanwhile, since the other may be waiting in the same way.
+    private func awaitRevocations(of other: SoftwareCPU) {
+        let ticket = other.requests.asked.load(ordering: .sequentiallyConsistent)
+        while other.requests.running.load(ordering: .sequentiallyConsistent),
+            other.requests.done.load(ordering: .sequentiallyConsistent) < ticket
+        {
+            serveRequests()
+            sched_yield()
+        }
+    }
+}
