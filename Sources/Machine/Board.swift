@@ -29,7 +29,8 @@ final class Board: @unchecked Sendable {
         }
 
         serial = Serial16550(
-            environment, line: try line(InterruptMap.com1, "COM1"), output: configuration.serialOutput)
+            environment, line: try line(InterruptMap.com1, "COM1"), holdsInput: configuration.holdsSerialInput,
+            output: configuration.serialOutput)
         let powerManagement = ACPIPowerManagement(environment, line: try line(InterruptMap.sci, "SCI"))
         let clockChip = CMOSRTC(
             environment, line: try line(InterruptMap.rtc, "RTC"), date: configuration.date,
@@ -103,11 +104,6 @@ final class Board: @unchecked Sendable {
     /// Calls `action` when COM1 takes input again after it refused some.
     func onSerialInputSpace(_ action: @escaping @Sendable () -> Void) {
         lock.withLock { serial.onInputSpace = action }
-    }
-
-    /// Calls `action` when the guest has written COM1's modem control register.
-    func onSerialModemControl(_ action: @escaping @Sendable (UInt8) -> Void) {
-        lock.withLock { serial.onModemControl = action }
     }
 
     // MARK: State

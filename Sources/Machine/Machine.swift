@@ -145,12 +145,6 @@ public final class Machine: Sendable {
     /// Called, on any thread, when COM1 has room again after it refused input.
     public func onSerialInputSpace(_ action: @escaping @Sendable () -> Void) { board.onSerialInputSpace(action) }
 
-    /// Called, on a vCPU's thread, with what the guest writes to COM1's modem control register: DTR is bit 0, RTS bit 1
-    /// (PC16550D, section 8.6.7). RTS is obeyed already.
-    public func onSerialModemControl(_ action: @escaping @Sendable (UInt8) -> Void) {
-        board.onSerialModemControl(action)
-    }
-
     /// The counters of each vCPU. Exact when the machine stands still.
     public func counters() -> [Counters] { vcpus.map { $0.counters() } }
 }

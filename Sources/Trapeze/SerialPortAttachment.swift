@@ -37,7 +37,6 @@ public final class ClosureSerialPortAttachment: SerialPortAttachment {
 public final class FileHandleSerialPortAttachment: SerialPortAttachment {
     private let input: FileHandle?
     private let output: DescriptorWriter?
-    private let waitsForDTR: Bool
     private let inputFilter: @Sendable ([UInt8]) -> [UInt8]
     private let onEndOfInput: @Sendable (SerialPort) -> Void
 
@@ -46,12 +45,11 @@ public final class FileHandleSerialPortAttachment: SerialPortAttachment {
     /// - Parameters:
     ///   - fileHandleForReading: where input comes from; nil for no input.
     ///   - fileHandleForWriting: where output goes; nil drops it.
-    ///   - waitsForDTR: holds input that nobody types back until the guest has cycled DTR, see `SerialPort.waitForCycledDTR()`.
     ///   - inputFilter: sees every chunk of input and says what the guest gets of it. On the reading thread.
     ///   - onEndOfInput: called once at the end of the input. On the reading thread.
     ///   - onOutputError: called once with an `errno` value when writing fails; output is dropped from then on.
     public init(
-        fileHandleForReading: FileHandle?, fileHandleForWriting: FileHandle?, waitsForDTR: Bool = false,
+        fileHandleForReading: FileHandle?, fileHandleForWriting: FileHandle?,
         inputFilter: @escaping @Sendable ([UInt8]) -> [UInt8] = { $0 },
         onEndOfInput: @escaping @Sendable (SerialPort) -> Void = { _ in },
         onOutputError: @escaping @Sendable (Int32) -> Void = { _ in }
@@ -60,7 +58,6 @@ public final class FileHandleSerialPortAttachment: SerialPortAttachment {
         output = fileHandleForWriting.map {
             DescriptorWriter(descriptor: $0.fileDescriptor, onFailure: onOutputError)
         }
-        self.waitsForDTR = waitsForDTR
         self.inputFilter = inputFilter
         self.onEndOfInput = onEndOfInput
     }
@@ -68,17 +65,14 @@ public final class FileHandleSerialPortAttachment: SerialPortAttachment {
     /// Starts to read the input, for `port`.
     public func connect(to port: SerialPort) {
         guard let input else { return }
-        let (filter, onEnd, waitsForDTR) = (inputFilter, onEndOfInput, waitsForDTR)
+        let (filter, onEnd) = (inputFilter, onEndOfInput)
         // What is typed is looked at at once, even while the guest takes nothing: the filter may know keys that end
         // the run. Everything else is read no faster than the guest takes it.
         let typed = isatty(input.fileDescriptor) == 1 ? TypeAhead(port) : nil
         startReading(input.fileDescriptor, while: { !port.isClosed }) { bytes in
             let wanted = filter(bytes)
-            if let typed { return typed.send(wanted) }
-            if waitsForDTR { port.waitForCycledDTR() }
-            port.send(wanted)
+            if let typed { typed.send(wanted) } else { port.send(wanted) }
         } onEnd: {
-            if waitsForDTR { port.waitForCycledDTR() }
             onEnd(port)
         }
     }

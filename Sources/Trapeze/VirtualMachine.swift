@@ -60,8 +60,8 @@ public final class VirtualMachine: Sendable {
         engine = try EngineRegistry.decide(configuration.engine)
         let machine = try configuration.makeMachine(on: engine.engine, restoring: saved)
         run = Mutex(Run(machine: machine))
-        port = SerialPort()
-        wire(machine)
+        port = SerialPort { [weak machine] in machine?.sendSerialInput($0) ?? $0.count }
+        machine.onSerialInputSpace { [port] in port.spaceIsThere() }
         configuration.serialPort?.connect(to: port)
     }
 
@@ -110,17 +110,11 @@ public final class VirtualMachine: Sendable {
                 return finish(.failed("the machine cannot start over: \(error)"))
             }
             let next = machine
-            wire(next)
+            next.onSerialInputSpace { [port] in port.spaceIsThere() }
+            port.reconnect { [weak next] in next?.sendSerialInput($0) ?? $0.count }
             let mayStart = run.withLock { $0.replaceMachine(by: next) }
             if mayStart { next.start() }
         }
-    }
-
-    /// Connects the serial port to the device of a machine.
-    private func wire(_ machine: Machine) {
-        machine.onSerialInputSpace { [port] in port.spaceIsThere() }
-        machine.onSerialModemControl { [port] in port.modemControlWritten($0) }
-        port.reconnect { [weak machine] in machine?.sendSerialInput($0) ?? $0.count }
     }
 
     private func finish(_ outcome: Outcome) {

@@ -21,12 +21,9 @@ final class Console: Sendable {
     /// Opens the console.
     ///
     /// - Parameters:
-    ///   - waitsForDTR: whether the guest says by DTR when it is ready for input.
     ///   - endOfInput: sent to the guest when standard input ends.
     ///   - onEvent: called on the threads that read and write.
-    init(
-        _ option: SerialOption, waitsForDTR: Bool, endOfInput: [UInt8], onEvent: @escaping @Sendable (Event) -> Void
-    ) throws {
+    init(_ option: SerialOption, endOfInput: [UInt8], onEvent: @escaping @Sendable (Event) -> Void) throws {
         let lost = FailureBox()
         self.lost = lost
         let onError: @Sendable (Int32) -> Void = { error in
@@ -49,7 +46,6 @@ final class Console: Sendable {
             let interactive = Terminal.isInteractive
             attachment = FileHandleSerialPortAttachment(
                 fileHandleForReading: .standardInput, fileHandleForWriting: .standardOutput,
-                waitsForDTR: waitsForDTR,
                 inputFilter: { typed in
                     // In what a program sends, Ctrl-A is data.
                     guard interactive else { return typed }

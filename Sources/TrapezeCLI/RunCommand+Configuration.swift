@@ -13,8 +13,8 @@ struct GuestToRun {
     var bootLoader: any BootLoader
     /// Bytes for the console at the end of the input.
     var endOfInput: [UInt8] = []
-    /// Whether it says by DTR when it is ready for input.
-    var gatesInput = false
+    /// Whether input waits until the guest shows by DTR that it is ready.
+    var holdsInput = false
 }
 
 extension RunCommand {
@@ -99,8 +99,7 @@ extension RunCommand {
                 kernel: .file(guest.kernelPath), initialRamdisk: .bytes(guest.initrd, name: "Debian's initramfs"),
                 commandLine: guest.commandLine)
             return GuestToRun(
-                name: debianName, bootLoader: loader, endOfInput: guest.endOfInput,
-                gatesInput: guest.gatesInput)
+                name: debianName, bootLoader: loader, endOfInput: guest.endOfInput, holdsInput: guest.gatesInput)
         } catch {
             throw Failure(error.description)
         }

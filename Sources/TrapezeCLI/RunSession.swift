@@ -77,6 +77,7 @@ struct RunSession {
         var configuration = options.makeConfiguration()
         configuration.bootLoader = guest.bootLoader
         configuration.serialPort = console.attachment
+        configuration.holdsSerialInput = guest.holdsInput
         do throws(ConfigurationError) {
             return try VirtualMachine(configuration: configuration)
         } catch {
@@ -85,7 +86,7 @@ struct RunSession {
     }
 
     private func openConsole(_ post: AsyncStream<RunEnd>.Continuation) throws -> Console {
-        try Console(options.serial, waitsForDTR: guest.gatesInput, endOfInput: guest.endOfInput) { event in
+        try Console(options.serial, endOfInput: guest.endOfInput) { event in
             switch event {
             case .quit: post.yield(.quit)
             case .help: write(lines: EscapeKeys.help)

@@ -64,7 +64,7 @@ extension MachineSuite {
                     guest.source, memory: Self.memory, engine: engine.engine, clock: .instructions)
                 // A string instruction with a count of 2^64 - 1 is one instruction that takes for ever: it has to be
                 // interruptible, no more.
-                let end = await test.run(until: 200_000, limit: .seconds(1))
+                let end = await test.run(until: 200_000, limit: .milliseconds(500))
                 switch end {
                 case nil, .timeLimit, .outcome(.tripleFault), .outcome(.poweredOff), .outcome(.reset),
                     .outcome(.panicked), .outcome(.exited):

@@ -1,6 +1,7 @@
 // What stands around native instructions: #UD, #NM, #MF, #GP and #PF in their order, and nothing changed by an
 // instruction that faults. Page 2 of the test machine's data is not present.
 
+import Memory
 import Testing
 import VirtualCPU
 import X86
@@ -184,9 +185,10 @@ import X86
         let base = Self.absent - 16
         try guest.writeData([1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0], base)
         let before = state(rbx: base) { s in
-            s.xsave.replaceSubrange(160..<176, with: [UInt8](repeating: 9, count: 16))  // xmm0: destination
-            s.xsave.replaceSubrange(176..<192, with: [0, 0, 0, 0, 12, 0, 0, 0, 16, 0, 0, 0, 4, 0, 0, 0])  // xmm1: indices
-            s.xsave.replaceSubrange(192..<208, with: [UInt8](repeating: 0xff, count: 16))  // xmm2: mask
+            // xmm0: destination, xmm1: indices, xmm2: mask
+            s.xsave.replaceSubrange(160..<176, with: [UInt8](repeating: 9, count: 16))
+            s.xsave.replaceSubrange(176..<192, with: [0, 0, 0, 0, 12, 0, 0, 0, 16, 0, 0, 0, 4, 0, 0, 0])
+            s.xsave.replaceSubrange(192..<208, with: [UInt8](repeating: 0xff, count: 16))
         }
         let code: [UInt8] = [0xc4, 0xe2, 0x69, 0x90, 0x04, 0x0b]  // vpgatherdd xmm0, [rbx+xmm1], xmm2
         let (outcome, after) = try guest.run(code, before)
@@ -254,5 +256,92 @@ import X86
             #expect(try guest.run(code, faulting).0 == .raised(14), "\(count)")
             #expect(try guest.readData(Self.absent - 2, 2) == [0, 0])
         }
+    }
+
+    // MARK: Other places and modes
+
+    /// A device's registers are read and written in pieces.
+    @Test func reachesDevices() throws {
+        let guest = try NativeTestMachine()
+        let device: UInt64 = 0x3000_0000
+        let before = state(rbx: device)
+        let (outcome, after) = try guest.run([0xc5, 0xfe, 0x6f, 0x03], before)  // vmovdqu ymm0, [rbx]
+        #expect(outcome == .completed)
+        #expect(after.xsave[160..<176].allSatisfy { $0 == 0xff })
+        #expect(after.xsave[576..<592].allSatisfy { $0 == 0xff })
+        #expect(try guest.run([0x0f, 0x11, 0x03], before).0 == .completed)
+        #expect(try guest.run([0xdb, 0x3b], before).0 == .completed)
+    }
+
+    /// A vector store over code that was decoded already: the new code runs.
+    @Test func rewritesCode() throws {
+        let guest = try NativeTestMachine()
+        // movups [rbx], xmm0; then 16 NOPs, which become inc ecx and NOPs.
+        let code: [UInt8] = [0x0f, 0x11, 0x03] + [UInt8](repeating: 0x90, count: 16)
+        let before = state(rbx: TestMachine.codeAddress + 3) { s in
+            s.gpr[1] = 41
+            s.xsave.replaceSubrange(160..<176, with: [0xff, 0xc1] + [UInt8](repeating: 0x90, count: 14))
+        }
+        let (outcome, after) = try guest.run(code, count: 2, before)
+        #expect(outcome == .completed)
+        #expect(after.gpr[1] == 42)
+    }
+
+    /// At CPL 3 with alignment checks on, operands that aren't aligned to their pieces raise #AC.
+    @Test func checksAlignmentOfUsers() throws {
+        let guest = try NativeTestMachine()
+        let user: (inout CPUState) -> Void = { s in
+            s.cr0 |= 1 << 18
+            s.rflags |= 1 << 18
+            s.segments[1].attributes |= 0x60
+            s.segments[1].selector |= 3
+            s.segments[2].attributes |= 0x60
+            s.segments[2].selector |= 3
+            // The stack of CPL 0, for delivery.
+            s.segments[7] = SegmentState(selector: 0x18, base: NativeTestMachine.data, limit: 0x67, attributes: 0x8b)
+        }
+        try guest.writeData([0, 0, 0, 0, 0, 0x70, 0, 0], NativeTestMachine.data)  // RSP0 at byte 4
+        for code in [[0x0f, 0x10, 0x03], [0x0f, 0x11, 0x03], [0xdd, 0x03], [0xdd, 0x1b], [0x0f, 0x6f, 0x03]]
+            as [[UInt8]]
+        {
+            let aligned = try guest.run(code, state(rbx: NativeTestMachine.data + 0x100, user)).0
+            #expect(aligned == .completed, "\(code)")
+            let misaligned = try guest.run(code, state(rbx: NativeTestMachine.data + 0x101, user)).0
+            #expect(misaligned == .raised(17), "\(code)")
+        }
+    }
+
+    /// In 32-bit code only eight registers exist, and W and the highest bits of VEX.vvvv and is4 mean nothing.
+    @Test func runsIn32BitMode() throws {
+        let code: [UInt8] = [
+            0xb9, 0x00, 0xff, 0x00, 0x00,  // mov ecx, ff00h
+            0xba, 0x0f, 0xf0, 0x00, 0x00,  // mov edx, f00fh
+            0xc4, 0xe2, 0xf0, 0xf2, 0xc2,  // andn eax, ecx, edx with W
+            0x66, 0x0f, 0x6e, 0xc8,  // movd xmm1, eax
+            0xc5, 0xf1, 0xfe, 0xd1,  // vpaddd xmm2, xmm1, xmm1
+            0x66, 0x0f, 0x7e, 0x15, 0x00, 0x03, 0x00, 0x00,  // movd [300h], xmm2
+            0xf4,
+        ]
+        let machine = try TestMachine(.protected32, code: code)
+        var state = TestMachine.state(.protected32)
+        state.cr4 |= 0x600 | 1 << 18
+        state.xcr0 = 7
+        try machine.vcpu.importState(state)
+        #expect(machine.vcpu.run(budget: nil) == .halted)
+        #expect(try machine.vcpu.exportState().gpr[0] == 0x000f)
+        #expect(try machine.memory.readInteger(UInt32.self, at: GuestPhysicalAddress(0x300)) == 0x1e)
+    }
+
+    /// Real mode has SSE but no VEX: C5 is LDS there.
+    @Test func runsInRealMode() throws {
+        let machine = try TestMachine(.real16, code: [0x0f, 0x28, 0xc8, 0x0f, 0x54, 0xca, 0xc5, 0x36, 0, 3, 0xf4])
+        var state = TestMachine.state(.real16)
+        state.cr4 |= 0x200
+        try machine.memory.write([0x34, 0x12, 0x00, 0x40], at: GuestPhysicalAddress(0x300))
+        try machine.vcpu.importState(state)
+        #expect(machine.vcpu.run(budget: nil) == .halted)
+        let after = try machine.vcpu.exportState()
+        #expect(after.gpr[6] & 0xffff == 0x1234)
+        #expect(after.segments[3].selector == 0x4000)
     }
 }

@@ -72,7 +72,8 @@ import X86
         for code in [[0xd9, 0x3b], [0xdd, 0x3b], [0x0f, 0xae, 0x1b]] as [[UInt8]] {  // fnstcw, fnstsw, stmxcsr
             _ = try compare(code, size: 4, ignoring: [], seed: seed)
         }
-        for code in [[0xdf, 0xe0], [0xdb, 0xe2], [0xdb, 0xe3], [0x0f, 0x77]] as [[UInt8]] {  // fnstsw ax, fnclex, fninit, emms
+        // fnstsw ax, fnclex, fninit, emms
+        for code in [[0xdf, 0xe0], [0xdb, 0xe2], [0xdb, 0xe3], [0x0f, 0x77]] as [[UInt8]] {
             _ = try compare(code, size: 4, ignoring: [], seed: seed)
         }
     }

@@ -13,13 +13,18 @@ public struct InterpretEngine: Engine {
     /// What the literature calls it.
     public var summary: String { "full virtualization by interpretation: the reference" }
 
-    /// Works on every x86-64 host.
+    /// Works on every x86-64 host that gives executable memory, for the stubs of vector and floating-point instructions.
     public func probe() -> EngineAvailability {
-        .available(EngineCapabilities(hostedChips: .localAPIC, instructionClock: true, maximumVCPUs: 64))
+        switch NativeCode.shared {
+        case .success:
+            .available(EngineCapabilities(hostedChips: .localAPIC, instructionClock: true, maximumVCPUs: 64))
+        case .failure(let error): .unavailable(reason: error.description)
+        }
     }
 
     /// Makes a VM's software part.
     public func makeVM(_ configuration: EngineConfiguration) throws(EngineError) -> any EngineVM {
+        _ = try NativeCode.shared.get()
         let vm = try SoftwareVM(configuration)
         configuration.memory.observeWrites { [weak vm] address, size in
             vm?.codeBytesWritten(address.rawValue, size: size, by: nil)
