@@ -40,8 +40,15 @@ let package = Package(
         .target(
             name: "Guests", path: "guests", exclude: ["README.md"], sources: ["Catalog"], swiftSettings: strictSwift,
             plugins: ["GuestBuilder"]),
+        .executableTarget(
+            name: "boot-benchmark",
+            dependencies: ["DebianGuest", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Benchmarks/Boot", swiftSettings: strictSwift),
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
+        .testTarget(
+            name: "ConformanceTests",
+            dependencies: ["Trapeze", "Machine", "VirtualCPU", "Guests", "DebianGuest"], swiftSettings: strictSwift),
         // Random instructions run natively in a child process, for the differential tests.
         .target(name: "HostCases", cSettings: strictC),
         .executableTarget(

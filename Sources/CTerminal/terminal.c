@@ -27,7 +27,11 @@ static const int crash_signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SI
 static struct sigaction before_crash[NSIG];
 
 // tcsetattr in a background process would stop it (SIGTTOU), and change another's terminal.
-static int in_foreground(void) { return tcgetpgrp(terminal) == getpgrp(); }
+// A terminal that isn't the process's controlling one knows no background, and does neither.
+static int in_foreground(void) {
+    pid_t group = tcgetpgrp(terminal);
+    return group == getpgrp() || (group < 0 && errno == ENOTTY);
+}
 
 static void go_raw(void) {
     if (!atomic_load(&wanted) || !in_foreground()) return;

@@ -94,7 +94,7 @@ public enum DebianGuest {
             return PreparedGuest(
                 kernelPath: kernelPath, release: entry.release, initrd: try initramfs.build(),
                 commandLine: commandLine(options, session),
-                endOfInput: readsStream ? [4, 4] : [], gatesInput: readsStream)
+                endOfInput: readsStream ? [4, 4] : [], gatesInput: !options.console.inputIsTerminal)
         }
     }
 

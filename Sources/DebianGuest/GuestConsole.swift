@@ -64,8 +64,12 @@ public struct GuestConsole: Equatable, Sendable {
         return [settings, ["115200"]]
     }
 
-    /// The same for an interactive shell.
-    var shellSettings: [[String]] { sizeSettings.isEmpty ? [] : [sizeSettings] }
+    /// The same for an interactive shell. What comes from a file or pipe is taken as if it were typed, but not before the
+    /// shell's terminal is ready, nor faster than the shell reads it.
+    var shellSettings: [[String]] {
+        guard inputIsTerminal else { return [sizeSettings + ["0", "crtscts"], ["115200"]] }
+        return sizeSettings.isEmpty ? [] : [sizeSettings]
+    }
 
     private var sizeSettings: [String] {
         guard let size, (1...9999).contains(size.rows), (1...9999).contains(size.columns) else { return [] }

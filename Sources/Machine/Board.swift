@@ -29,7 +29,8 @@ final class Board: @unchecked Sendable {
         }
 
         serial = Serial16550(
-            environment, line: try line(InterruptMap.com1, "COM1"), output: configuration.serialOutput)
+            environment, line: try line(InterruptMap.com1, "COM1"), holdsInput: configuration.holdsSerialInput,
+            output: configuration.serialOutput)
         let powerManagement = ACPIPowerManagement(environment, line: try line(InterruptMap.sci, "SCI"))
         let clockChip = CMOSRTC(
             environment, line: try line(InterruptMap.rtc, "RTC"), date: configuration.date,

@@ -20,6 +20,8 @@ public struct MachineConfiguration: Sendable {
     public var exitStatus: @Sendable (UInt32) -> UInt8
     /// Takes what the guest sends through COM1. Called with the device model locked: hand the bytes on and return.
     public var serialOutput: @Sendable ([UInt8]) -> Void
+    /// Whether COM1's input waits until the guest has lowered DTR and raised it again.
+    public var holdsSerialInput: Bool
     /// Takes what the guest writes to the debug console, likewise.
     public var debugOutput: @Sendable ([UInt8]) -> Void
 
@@ -28,7 +30,7 @@ public struct MachineConfiguration: Sendable {
         boot: BootSource, memorySize: UInt64, cpuCount: Int = 1, cpuModel: String = "host",
         clockSource: Clock.Source = .host, date: UInt64,
         exitStatus: @escaping @Sendable (UInt32) -> UInt8 = { UInt8(truncatingIfNeeded: $0) },
-        serialOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in },
+        serialOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in }, holdsSerialInput: Bool = false,
         debugOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in }
     ) {
         self.boot = boot
@@ -39,6 +41,7 @@ public struct MachineConfiguration: Sendable {
         self.date = date
         self.exitStatus = exitStatus
         self.serialOutput = serialOutput
+        self.holdsSerialInput = holdsSerialInput
         self.debugOutput = debugOutput
     }
 }

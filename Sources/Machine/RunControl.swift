@@ -33,6 +33,7 @@ final class RunControl: @unchecked Sendable {
         var outcome: MachineOutcome?
         var parked = 0
         var pauseWaiters: [CheckedContinuation<Void, Never>] = []
+        var standWaiters: [CheckedContinuation<Bool, Never>] = []
         var endWaiters: [CheckedContinuation<MachineOutcome, Never>] = []
     }
 
@@ -82,6 +83,18 @@ final class RunControl: @unchecked Sendable {
         }
     }
 
+    /// Waits, while the machine runs too, until it stands still. True in a pause, false at the end of the run.
+    func untilStanding() async -> Bool {
+        await withCheckedContinuation { continuation in
+            let paused: Bool? = locked { state in
+                if state.parked == threads, state.phase != .running { return state.phase == .paused }
+                state.standWaiters.append(continuation)
+                return nil
+            }
+            if let paused { continuation.resume(returning: paused) }
+        }
+    }
+
     /// Ends the run; the first outcome counts.
     func end(_ outcome: MachineOutcome) {
         locked { state in
@@ -127,6 +140,9 @@ final class RunControl: @unchecked Sendable {
         guard state.parked == threads else { return }
         for waiter in state.pauseWaiters { waiter.resume() }
         state.pauseWaiters = []
+        guard state.phase != .running else { return }
+        for waiter in state.standWaiters { waiter.resume(returning: state.phase == .paused) }
+        state.standWaiters = []
         guard state.phase == .ended, let outcome = state.outcome else { return }
         for waiter in state.endWaiters { waiter.resume(returning: outcome) }
         state.endWaiters = []

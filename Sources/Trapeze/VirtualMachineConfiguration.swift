@@ -22,6 +22,10 @@ public struct VirtualMachineConfiguration: Sendable {
     public var initialDate: Date?
     /// What the first serial port (COM1, a 16550A) is wired to; nil leaves it unconnected.
     public var serialPort: (any SerialPortAttachment)?
+    /// Whether the serial port's input waits until the guest has lowered DTR and raised it again, for a guest that shows in
+    /// this way when it is ready (on Linux, `stty 0` and then a speed). Without it, what arrives early meets a terminal
+    /// that is not set up.
+    public var holdsSerialInput = false
     /// How a value written to the exit port becomes an exit status.
     public var exitPortMode = ExitPortMode.value
     /// What happens when the guest resets the machine.

@@ -13,6 +13,8 @@ struct GuestToRun {
     var bootLoader: any BootLoader
     /// Bytes for the console at the end of the input.
     var endOfInput: [UInt8] = []
+    /// Whether input waits until the guest shows by DTR that it is ready.
+    var holdsInput = false
 }
 
 extension RunCommand {
@@ -96,7 +98,8 @@ extension RunCommand {
             let loader = LinuxBootLoader(
                 kernel: .file(guest.kernelPath), initialRamdisk: .bytes(guest.initrd, name: "Debian's initramfs"),
                 commandLine: guest.commandLine)
-            return GuestToRun(name: debianName, bootLoader: loader, endOfInput: guest.endOfInput)
+            return GuestToRun(
+                name: debianName, bootLoader: loader, endOfInput: guest.endOfInput, holdsInput: guest.gatesInput)
         } catch {
             throw Failure(error.description)
         }

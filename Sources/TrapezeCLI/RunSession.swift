@@ -77,6 +77,7 @@ struct RunSession {
         var configuration = options.makeConfiguration()
         configuration.bootLoader = guest.bootLoader
         configuration.serialPort = console.attachment
+        configuration.holdsSerialInput = guest.holdsInput
         do throws(ConfigurationError) {
             return try VirtualMachine(configuration: configuration)
         } catch {

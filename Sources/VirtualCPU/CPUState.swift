@@ -94,6 +94,11 @@ public struct CPUState: Equatable, Codable, Sendable {
     public var tsc: UInt64 = 0
     /// x87, SSE and AVX state in the standard (non-compacted) XSAVE layout (SDM volume 1, section 13.4), 832 bytes.
     public var xsave: [UInt8] = CPUState.initialXSAVE
+    /// The selectors beside the x87 instruction and data pointers (FCS and FDS, SDM volume 1, section 8.1.8), for which the
+    /// 64-bit form of the layout has no room.
+    public var x87CodeSelector: UInt16 = 0
+    /// See `x87CodeSelector`.
+    public var x87DataSelector: UInt16 = 0
     /// Interruptibility: blocking by STI, by MOV SS, and of NMIs.
     public var shadow = InterruptShadow()
     /// An exception that was raised but is not delivered yet.

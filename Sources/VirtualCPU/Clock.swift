@@ -37,6 +37,7 @@ public final class Clock: Sendable {
         var threadRunning = false
         var earlierDeadline: (@Sendable () -> Void)?
         var wakeAt: UInt64 = .max
+        var timersMade: UInt64 = 0
     }
 
     // SAFETY: all access to `state` is between `condition.lock()` and `condition.unlock()`.
@@ -150,7 +151,14 @@ public final class Clock: Sendable {
     }
 
     private func earliest() -> (deadline: UInt64, timer: ClockTimer)? {
-        state.timers.values.min { $0.deadline < $1.deadline }
+        state.timers.values.min { ($0.deadline, $0.timer.number) < ($1.deadline, $1.timer.number) }
+    }
+
+    fileprivate func numberTimer() -> UInt64 {
+        condition.lock()
+        defer { condition.unlock() }
+        state.timersMade += 1
+        return state.timersMade
     }
 
     private static func hostNow() -> UInt64 {
@@ -189,10 +197,13 @@ public final class Clock: Sendable {
 public final class ClockTimer: Sendable {
     private let clock: Clock
     private let action: @Sendable () -> Void
+    /// Timers that come due at once fire in the order in which they were made, so that runs in counted time agree.
+    fileprivate let number: UInt64
 
     /// Makes a disarmed timer.
     public init(clock: Clock, action: @escaping @Sendable () -> Void) {
         self.clock = clock
+        number = clock.numberTimer()
         self.action = action
     }
 

@@ -79,7 +79,7 @@ private func inUnits(_ size: UInt64) -> String {
     for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] as [(String, UInt64)] {
         let whole = size >> shift
         guard whole > 0 else { continue }
-        let tenths = (size & ((1 << shift) - 1)) * 10 >> shift
+        let tenths = ((size & ((1 << shift) - 1)) * 10) >> shift
         return tenths == 0 ? "\(whole) \(unit)" : "\(whole).\(tenths) \(unit)"
     }
     return "\(size) bytes"

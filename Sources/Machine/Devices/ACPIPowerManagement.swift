@@ -7,7 +7,7 @@ import VirtualCPU
 package struct PowerManagementState: Codable, Equatable, Sendable {
     /// PM1 status: TMR_STS 0, PWRBTN_STS 8.
     var status: UInt16 = 0
-    /// PM1 enable, same bits.
+    /// PM1 enable: TMR_EN 0, GBL_EN 5, PWRBTN_EN 8, RTC_EN 10.
     var enable: UInt16 = 0
     /// PM1 control as written, without SLP_EN.
     var control: UInt16 = 0
@@ -21,7 +21,10 @@ package final class ACPIPowerManagement: PortDevice, StatefulDevice {
         static let timer: UInt16 = 1 << 0
         static let global: UInt16 = 1 << 5
         static let powerButton: UInt16 = 1 << 8
-        static let all = timer | global | powerButton
+        /// The RTC wakes nothing here and never sets its status, but Linux enables it whatever the FADT says, and expects
+        /// to read back what it wrote.
+        static let rtc: UInt16 = 1 << 10
+        static let all = timer | global | powerButton | rtc
     }
     private enum Control {
         static let sciEnable: UInt16 = 1 << 0

@@ -1,10 +1,18 @@
-// The 16550A UART (PC16550D data sheet): registers, FIFOs and interrupts. Characters are sent at once and received as
-// fast as the guest takes them; a character timeout is therefore due whenever the FIFO holds less than its trigger.
+// The 16550A UART (PC16550D data sheet): registers, FIFOs and interrupts. Characters are sent at once. They are received
+// by the FIFO: after every 16 that a guest reads the next ones take their time to arrive, some seven times less than at
+// 115,200 baud. A driver's interrupt handler reads until nothing is left, so with no pause it would never come to an end,
+// and what it has read would overflow before RTS can go low. A character timeout is due whenever the FIFO holds less than
+// its trigger.
 //
 // What arrives from the host waits in a bounded queue until the FIFO has room, as with a sender that honours RTS, so that
 // nothing typed ahead is lost to a driver that clears the FIFO while it starts.
 
 import VirtualCPU
+
+/// How far a guest has come whose input waits for it: DTR up, down, and up again, loopback apart.
+enum SerialInputGate: UInt8, Codable, Sendable {
+    case closed, raised, lowered, open
+}
 
 /// A 16550A's registers, FIFO and queue.
 package struct Serial16550State: Codable, Equatable, Sendable {
@@ -16,6 +24,7 @@ package struct Serial16550State: Codable, Equatable, Sendable {
     var modemControl: UInt8 = 0
     /// Never written: the guest does not know of RTS, and characters flow.
     var modemControlWritten = false
+    var gate = SerialInputGate.open
     var overrun = false
     var modemDelta: UInt8 = 0
     var scratch: UInt8 = 0
@@ -24,6 +33,10 @@ package struct Serial16550State: Codable, Equatable, Sendable {
     var received: [UInt16] = []
     /// Host input that is not in the receiver yet.
     var queued: [UInt16] = []
+    /// Characters read since the last pause, at most 16.
+    var burst = 0
+    /// When the pause is over, in nanoseconds.
+    var nextArrival: UInt64 = 0
     /// The transmitter-empty interrupt waits.
     var transmitterInterrupt = false
 }
@@ -37,6 +50,7 @@ package final class Serial16550: PortDevice, StatefulDevice {
         static let modemStatus: UInt8 = 8
     }
     private enum Modem {
+        static let dtr: UInt8 = 1
         static let rts: UInt8 = 2
         static let out2: UInt8 = 8
         static let loop: UInt8 = 0x10
@@ -44,6 +58,10 @@ package final class Serial16550: PortDevice, StatefulDevice {
     private static let breakMark: UInt16 = 0x100
     /// Host input that may wait, in characters.
     package static let queueLimit = 65_536
+    /// As many characters arrive without a pause …
+    private static let burstLength = 16
+    /// … of so many nanoseconds.
+    private static let pause: UInt64 = 200_000
     /// Output is handed over at a newline, at this many characters, …
     private static let outputLimit = 256
     /// … or this long after its first character, in nanoseconds.
@@ -53,6 +71,7 @@ package final class Serial16550: PortDevice, StatefulDevice {
     private let line: InterruptLine
     private let output: ([UInt8]) -> Void
     private let outputTimer: DeviceTimer
+    private let inputTimer: DeviceTimer
     private var pendingOutput: [UInt8] = []
     private var state = Serial16550State()
     /// Index of the first character of `state.queued` that has not gone to the receiver.
@@ -63,13 +82,22 @@ package final class Serial16550: PortDevice, StatefulDevice {
     private var refusedInput = false
 
     /// Makes a port after reset. `output` takes what the guest sends, with the device lock held: it should hand the bytes on
-    /// and return.
-    package init(_ environment: DeviceEnvironment, line: InterruptLine, output: @escaping ([UInt8]) -> Void) {
+    /// and return. With `holdsInput`, input waits until the guest has lowered DTR and raised it again.
+    package init(
+        _ environment: DeviceEnvironment, line: InterruptLine, holdsInput: Bool = false,
+        output: @escaping ([UInt8]) -> Void
+    ) {
+        state.gate = holdsInput ? .closed : .open
         self.environment = environment
         self.line = line
         self.output = output
         outputTimer = DeviceTimer(environment)
+        inputTimer = DeviceTimer(environment)
         outputTimer.onExpiry { [weak self] in self?.flush() }
+        inputTimer.onExpiry { [weak self] in
+            self?.refill()
+            self?.update()
+        }
     }
 
     // MARK: The host's side
@@ -77,7 +105,7 @@ package final class Serial16550: PortDevice, StatefulDevice {
     /// Takes input. Any thread. Returns how many bytes were taken; the rest has to be offered again.
     package func receive(_ bytes: [UInt8]) -> Int {
         environment.lock.withLock {
-            let count = min(bytes.count, Self.queueLimit - (state.queued.count - queueStart))
+            let count = min(bytes.count, max(0, Self.queueLimit - (state.queued.count - queueStart)))
             refusedInput = count < bytes.count
             state.queued += bytes.prefix(count).map(UInt16.init)
             refill()
@@ -122,7 +150,12 @@ package final class Serial16550: PortDevice, StatefulDevice {
 
     /// Moves queued input into the receiver while the sender may send.
     private func refill() {
-        guard !looped, !state.modemControlWritten || state.modemControl & Modem.rts != 0 else { return }
+        guard state.gate == .open, !looped, !state.modemControlWritten || state.modemControl & Modem.rts != 0 else {
+            return
+        }
+        guard environment.clock.now() >= state.nextArrival else {
+            return inputTimer.arm(at: queueStart < state.queued.count ? state.nextArrival : nil)
+        }
         while queueStart < state.queued.count, state.received.count < capacity {
             state.received.append(state.queued[queueStart])
             queueStart += 1
@@ -140,7 +173,14 @@ package final class Serial16550: PortDevice, StatefulDevice {
     private func readReceiver() -> UInt8 {
         guard !state.received.isEmpty else { return 0 }
         let character = state.received.removeFirst()
-        refill()
+        state.burst = min(state.burst + 1, Self.burstLength)
+        if state.received.isEmpty {
+            if state.burst == Self.burstLength {
+                state.burst = 0
+                state.nextArrival = environment.clock.now() + Self.pause
+            }
+            refill()
+        }
         update()
         return UInt8(truncatingIfNeeded: character)
     }
@@ -190,7 +230,13 @@ package final class Serial16550: PortDevice, StatefulDevice {
     private func writeModemControl(_ value: UInt8) {
         let before = modemInputs(state.modemControl)
         state.modemControl = value & 0x1f
-        state.modemControlWritten = true
+        if !state.modemControlWritten {
+            // A driver takes the port over, and drivers begin by emptying the receiver: it gets its input after that.
+            state.queued.insert(contentsOf: state.received, at: queueStart)
+            state.received.removeAll()
+            state.modemControlWritten = true
+        }
+        moveGate()
         let after = modemInputs(state.modemControl)
         // DCTS, DDSR and DDCD are changes; TERI is a fall of RI.
         var delta = (before ^ after) >> 4 & 0xb
@@ -198,6 +244,16 @@ package final class Serial16550: PortDevice, StatefulDevice {
         state.modemDelta |= delta
         refill()
         update()
+    }
+
+    private func moveGate() {
+        guard !looped else { return }
+        switch (state.gate, state.modemControl & Modem.dtr != 0) {
+        case (.closed, true): state.gate = .raised
+        case (.raised, false): state.gate = .lowered
+        case (.lowered, true): state.gate = .open
+        default: break
+        }
     }
 
     /// The highest-priority interrupt (PC16550D, table IV).
@@ -292,11 +348,12 @@ package final class Serial16550: PortDevice, StatefulDevice {
 
     /// Puts the port back.
     package func importState(_ state: Serial16550State) throws(DeviceStateError) {
-        guard state.received.count <= 16, state.queued.count <= Self.queueLimit, state.trigger < 4,
-            state.modemControl < 0x20, state.interruptEnable < 0x10
+        guard state.received.count <= 16, state.queued.count <= Self.queueLimit + 16, state.trigger < 4,
+            state.modemControl < 0x20, (0...Self.burstLength).contains(state.burst), state.interruptEnable < 0x10
         else { throw DeviceStateError("not the state of a 16550A") }
         flush()
         self.state = state
         queueStart = 0
+        if state.received.isEmpty { refill() }
     }
 }

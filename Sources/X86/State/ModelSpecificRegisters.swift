@@ -38,6 +38,8 @@ enum MSR {
     static let gsBase: UInt32 = 0xc000_0101
     static let kernelGSBase: UInt32 = 0xc000_0102
     static let tscAux: UInt32 = 0xc000_0103
+    /// PerfEvtSel0…3 and PerfCtr0…3, which every AMD CPU has.
+    static let performanceCounters: ClosedRange<UInt32> = 0xc001_0000...0xc001_0007
     static let syscfg: UInt32 = 0xc001_0010
     static let hwcr: UInt32 = 0xc001_0015
     static let topMemory: UInt32 = 0xc001_001a

@@ -28,6 +28,8 @@ extension SoftwareCPU {
         for (number, value) in storedRegisters.all { neutral.msrs[number] = value }
         neutral.tsc = timeStampCounter()
         neutral.xsave = cpu.exportXSAVE()
+        neutral.x87CodeSelector = state.pointee.fcs
+        neutral.x87DataSelector = state.pointee.fds
         neutral.shadow.sti = state.pointee.shadow & UInt8(TZ_SHADOW_STI) != 0
         neutral.shadow.movSS = state.pointee.shadow & UInt8(TZ_SHADOW_MOV_SS) != 0
         neutral.shadow.nmi = state.pointee.shadow & UInt8(TZ_SHADOW_NMI) != 0
@@ -75,6 +77,8 @@ extension SoftwareCPU {
         state.pointee.tsc_offset = neutral.tsc &- vm.clock.now()
         localAPIC.setTSCOffset(state.pointee.tsc_offset)
         cpu.importXSAVE(neutral.xsave)
+        state.pointee.fcs = neutral.x87CodeSelector
+        state.pointee.fds = neutral.x87DataSelector
         state.pointee.shadow =
             (neutral.shadow.sti ? UInt8(TZ_SHADOW_STI) : 0) | (neutral.shadow.movSS ? UInt8(TZ_SHADOW_MOV_SS) : 0)
             | (neutral.shadow.nmi ? UInt8(TZ_SHADOW_NMI) : 0)
@@ -102,6 +106,8 @@ extension SoftwareCPU {
         var neutral = CPUState(apicID: UInt32(id))
         neutral.tsc = timeStampCounter()
         neutral.xsave = CPU(state).exportXSAVE()
+        neutral.x87CodeSelector = state.pointee.fcs
+        neutral.x87DataSelector = state.pointee.fds
         for register in Self.storedMSRs { neutral.msrs[register.number] = state.pointee[keyPath: register.field] }
         for (number, value) in storedRegisters.all { neutral.msrs[number] = value }
         neutral.msrs[MSR.efer] = 0

@@ -160,6 +160,10 @@ import VirtualCPU
         #expect(
             try bootError(.kernel(bytes: makeBzImage(), modules: [module]))?.description
                 == "initrd: 60 MiB do not fit in 64 MiB of guest memory beside the kernel")
+        let uneven = BootModule(.bytes([UInt8](repeating: 0, count: 121 << 19), name: "initrd"))
+        #expect(
+            try bootError(.kernel(bytes: makeBzImage(), modules: [uneven]))?.description
+                == "initrd: 60.5 MiB do not fit in 64 MiB of guest memory beside the kernel")
     }
 
     @Test func namesTheReasonForEveryTruncation() throws {

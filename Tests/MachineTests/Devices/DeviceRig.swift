@@ -75,7 +75,7 @@ final class Rig {
     let pci = PCIHost()
     let registry = DeviceStateRegistry()
 
-    init(wideTimer: Bool = true) throws {
+    init(wideTimer: Bool = true, holdsSerialInput: Bool = false) throws {
         let log = log
         let environment = DeviceEnvironment(
             clock: clock, lock: lock, events: { event in log.events.withLock { $0.append(event) } })
@@ -88,9 +88,9 @@ final class Rig {
             guard let line = router.line(input, name: name) else { throw MissingLine() }
             return line
         }
-        serial = Serial16550(environment, line: try line(InterruptMap.com1, "COM1")) { bytes in
-            log.serial.withLock { $0.append(bytes) }
-        }
+        serial = Serial16550(
+            environment, line: try line(InterruptMap.com1, "COM1"), holdsInput: holdsSerialInput,
+            output: { bytes in log.serial.withLock { $0.append(bytes) } })
         pit = PIT8254(environment, line: try line(InterruptMap.pit, "PIT"))
         rtc = CMOSRTC(environment, line: try line(InterruptMap.rtc, "RTC"), date: rigDate, memorySize: memory.size)
         power = ACPIPowerManagement(environment, line: try line(InterruptMap.sci, "SCI"), wideTimer: wideTimer)

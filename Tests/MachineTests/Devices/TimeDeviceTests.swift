@@ -333,6 +333,16 @@ private let pitHertz: UInt64 = 1_193_182
         #expect(rig.bus.readPort(0x600, size: 4) == 0x0100_0000)
     }
 
+    @Test func enablesReadBack() throws {
+        let rig = try Rig()
+        for bit in [0, 5, 8, 10] as [UInt32] {
+            rig.bus.writePort(0x602, size: 2, value: 1 << bit)
+            #expect(rig.bus.readPort(0x602, size: 2) == 1 << bit, "ACPICA checks what it enables")
+        }
+        rig.bus.writePort(0x602, size: 2, value: 0xffff)
+        #expect(rig.bus.readPort(0x600, size: 4) == 0x0521_0000)
+    }
+
     @Test func softOff() throws {
         let rig = try Rig()
         #expect(rig.bus.readPort(0x604, size: 2) == 1, "SCI_EN")

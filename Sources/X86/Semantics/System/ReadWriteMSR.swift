@@ -68,6 +68,8 @@ extension CPU {
         case MSR.biosSignature: isIntel ? 0xffff_ffff_0000_0000 : 0x0fff_ffff
         // SVM is disabled.
         case MSR.vmCR where !isIntel: 1 << 4
+        // Nothing counts: the counters stay at 0, and software finds that they don't hold what it writes.
+        case MSR.performanceCounters where !isIntel: 0
         default: nil
         }
     }
@@ -126,7 +128,7 @@ extension CPU {
             state.pointee.tsc_aux = value
         case MSR.p5MachineCheckAddress, MSR.p5MachineCheckType: break
         case MSR.biosSignature where isIntel, MSR.biosUpdateTrigger where isIntel: break
-        case MSR.patchLoader where !isIntel: break
+        case MSR.patchLoader where !isIntel, MSR.performanceCounters where !isIntel: break
         default: return setStoredMSR(number, value)
         }
         return true
