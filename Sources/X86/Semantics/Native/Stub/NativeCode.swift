@@ -11,7 +11,7 @@ final class NativeCode: @unchecked Sendable {
     // Sendable: what changes is behind the mutex; the mappings live as long as the process.
 
     /// Bytes reserved; memory is used as stubs are made. More than every stub of the allow-list together can need.
-    static let size = 64 << 20
+    static let size = 16 << 20
 
     /// The arena, or why this host gives none.
     static let shared: Result<NativeCode, EngineError> = {
