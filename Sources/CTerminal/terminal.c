@@ -35,7 +35,9 @@ static int in_foreground(void) {
 
 static void go_raw(void) {
     if (!atomic_load(&wanted) || !in_foreground()) return;
-    if (tcsetattr(terminal, TCSANOW, &raw) == 0) atomic_store(&entered, 1);
+    // Noted first: a signal may end the process as soon as the mode is changed.
+    atomic_store(&entered, 1);
+    if (tcsetattr(terminal, TCSANOW, &raw) != 0) atomic_store(&entered, 0);
 }
 
 static void leave_raw(void) {
