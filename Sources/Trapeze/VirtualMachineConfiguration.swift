@@ -34,8 +34,8 @@ public struct VirtualMachineConfiguration: Sendable {
     /// A configuration with the defaults and nothing to boot.
     public init() {}
 
-    /// The memory sizes that a machine may have, in bytes. A PC has at least its first MiB; the upper bound is what the
-    /// CPU models can address (a physical-address width of 40 bits), the hole below 4 GiB taken off.
+    /// The memory sizes that a machine may have, in bytes. A PC has at least its first MiB; the upper bound is this
+    /// version's, the CPU models could address more.
     public static let allowedMemorySizes: ClosedRange<UInt64> = 1 << 20...1 << 39
 
     /// How many vCPUs a machine may have.
