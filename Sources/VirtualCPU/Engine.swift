@@ -85,6 +85,12 @@ public protocol EngineVM: AnyObject, Sendable {
     func map(_ region: MemoryRegion) throws(EngineError)
     /// Takes a region away again; accesses to it then go to the bus.
     func unmap(_ region: MemoryRegion) throws(EngineError)
+    /// Makes a mapped region read-only to the guest, whose writes then go to the bus, or writable again. Only while no vCPU
+    /// runs.
+    func protect(_ region: MemoryRegion, readOnly: Bool) throws(EngineError)
+    /// Takes the dirty log of a mapped region: the numbers of the pages, from its start, that were written since the log was
+    /// last taken. Only while no vCPU runs.
+    func takeDirtyPages(_ region: MemoryRegion) throws(EngineError) -> [Int]
     /// Makes the vCPU with the given local APIC ID. The first, 0, is the bootstrap processor.
     func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU
     /// Drives the INTR line of the PIC pair into the bootstrap processor's LINT0. Any thread.

@@ -26,4 +26,32 @@ import VirtualCPU
             #expect(machine.vcpu.run(budget: nil) == .kicked)
         }
     }
+
+    /// mov byte [0x5000], 1; mov byte [0x7fff], al; hlt
+    private static let stores: [UInt8] = [0xc6, 0x04, 0x25, 0, 0x50, 0, 0, 1, 0x88, 0x04, 0x25, 0xff, 0x7f, 0, 0, 0xf4]
+
+    @Test func dirtyLogIsTakenOnce() throws {
+        let machine = try TestMachine(.long64, code: Self.stores)
+        let region = machine.memory.regions[0]
+        _ = try machine.vm.takeDirtyPages(region)
+        #expect(machine.vcpu.run(budget: nil) == .halted)
+        let pages = try machine.vm.takeDirtyPages(region)
+        #expect(Set(pages).isSuperset(of: [5, 7]) && !pages.contains(6))
+        #expect(try machine.vm.takeDirtyPages(region).isEmpty)
+        try machine.vcpu.importState(TestMachine.state(.long64))
+        #expect(machine.vcpu.run(budget: nil) == .halted)
+        #expect(Set(try machine.vm.takeDirtyPages(region)).isSuperset(of: [5, 7]))
+    }
+
+    @Test func protectedMemoryKeepsItsContents() throws {
+        let machine = try TestMachine(.long64, code: Self.stores)
+        let region = machine.memory.regions[0]
+        try machine.vm.protect(region, readOnly: true)
+        #expect(machine.vcpu.run(budget: nil) == .halted)
+        #expect(try machine.memory.read(at: .init(0x5000), count: 1) == [0])
+        try machine.vm.protect(region, readOnly: false)
+        try machine.vcpu.importState(TestMachine.state(.long64))
+        #expect(machine.vcpu.run(budget: nil) == .halted)
+        #expect(try machine.memory.read(at: .init(0x5000), count: 1) == [1])
+    }
 }

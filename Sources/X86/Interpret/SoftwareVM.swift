@@ -43,6 +43,27 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
         for vcpu in vcpus { vcpu.memoryMapChanged() }
     }
 
+    func protect(_ region: MemoryRegion, readOnly: Bool) throws(EngineError) {
+        try slot(of: region).pointee.readOnly = readOnly
+        for vcpu in vcpus { vcpu.memoryMapChanged() }
+    }
+
+    func takeDirtyPages(_ region: MemoryRegion) throws(EngineError) -> [Int] {
+        let dirty = try slot(of: region).pointee.dirty
+        let pages = (0..<Int(region.size >> pageShift)).filter { dirty[$0] != 0 }
+        for page in pages { dirty[page] = 0 }
+        // A page is noted when a vCPU gains a write entry for it: all have to gain theirs anew.
+        for vcpu in vcpus { CPU(vcpu.state).flushTLB() }
+        return pages
+    }
+
+    private func slot(of region: MemoryRegion) throws(EngineError) -> UnsafeMutablePointer<MemorySlot> {
+        guard let slot = slots.slot(containing: region.base.rawValue), slot.pointee.base == region.base.rawValue else {
+            throw EngineError("no such memory region")
+        }
+        return slot
+    }
+
     func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU {
         let vcpu = SoftwareCPU(id: id, vm: self)
         vcpus.append(vcpu)

@@ -16,7 +16,7 @@ struct MemorySlot {
     let code: UnsafeMutablePointer<UInt8>
     /// Per page: the 64-byte lines from whose bytes code was decoded, by whichever vCPU.
     let codeLines: UnsafeMutablePointer<UInt64>
-    let readOnly: Bool
+    var readOnly: Bool
 
     @inline(__always) func contains(_ address: UInt64) -> Bool { address &- base < size }
     @inline(__always) func page(_ address: UInt64) -> Int { Int(truncatingIfNeeded: (address &- base) >> 12) }

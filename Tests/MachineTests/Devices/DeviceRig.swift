@@ -42,6 +42,8 @@ final class RecordingEngine: EngineVM, Sendable {
 
     func map(_ region: MemoryRegion) throws(EngineError) {}
     func unmap(_ region: MemoryRegion) throws(EngineError) {}
+    func protect(_ region: MemoryRegion, readOnly: Bool) {}
+    func takeDirtyPages(_ region: MemoryRegion) -> [Int] { [] }
     func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU { throw EngineError("no vCPU here") }
     func exportChips() throws(EngineError) -> ChipStates { ChipStates() }
     func importChips(_ state: ChipStates) throws(EngineError) {}
