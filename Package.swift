@@ -25,9 +25,12 @@ let package = Package(
         .target(
             name: "X86", dependencies: ["VirtualCPU", "LocalAPIC", "Memory", "CPrimitives"],
             swiftSettings: strictSwift),
+        .target(
+            name: "Translator", dependencies: ["X86", "VirtualCPU", "LocalAPIC", "Memory", "CPrimitives"],
+            swiftSettings: strictSwift),
         .target(name: "Machine", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(
-            name: "Trapeze", dependencies: ["Machine", "X86", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
+            name: "Trapeze", dependencies: ["Machine", "X86", "Translator", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(name: "CTerminal", cSettings: strictC),
         .executableTarget(
             name: "TrapezeCLI",

@@ -2,6 +2,7 @@
 // async-signal-safe; the stub's exit finds MXCSR as the exception left it, its destination unwritten.
 #define _GNU_SOURCE
 #include "native_stub.h"
+#include "host_signals.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -14,23 +15,11 @@ enum { SIMD_EXCEPTION = 19 };
 static uintptr_t code_begin, code_end, simd_exit_address, x87_exit_address;
 static struct sigaction previous;
 
-static void chain(int signal_number, siginfo_t *info, void *context) {
-    if (previous.sa_flags & SA_SIGINFO) {
-        previous.sa_sigaction(signal_number, info, context);
-    } else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
-        // A hardware exception can't be ignored: with the default action back, the instruction repeats and ends the
-        // process as if there were no handler.
-        signal(signal_number, SIG_DFL);
-    } else {
-        previous.sa_handler(signal_number);
-    }
-}
-
 static void handle(int signal_number, siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     uintptr_t address = (uintptr_t)registers[REG_RIP];
     if (address < code_begin || address >= code_end) {
-        chain(signal_number, info, context);
+        tz_chain_signal(&previous, signal_number, info, context);
         return;
     }
     registers[REG_RIP] = (greg_t)(registers[REG_TRAPNO] == SIMD_EXCEPTION ? simd_exit_address : x87_exit_address);

@@ -1,6 +1,7 @@
 // The one place that names every engine, and where `auto` decides. A new engine is one more line in `engines`.
 
 import VirtualCPU
+import Translator
 import X86
 
 /// Which engine runs a machine.
@@ -47,7 +48,7 @@ public struct EngineDecision: Sendable {
 /// All engines, by name.
 public enum EngineRegistry {
     /// The engines of this version, the one that `auto` prefers first.
-    package static var engines: [any Engine] { [InterpretEngine()] }
+    package static var engines: [any Engine] { [TranslateEngine(), InterpretEngine()] }
 
     /// Modes of virtualization that have a name here but no engine yet.
     private static let planned: [(name: String, summary: String)] = [

@@ -6,4 +6,5 @@
 #include "cpuid.h"
 #include "guest_memory.h"
 #include "native_stub.h"
+#include "translated_code.h"
 #endif

@@ -85,7 +85,7 @@ typedef struct tz_table_register {
 } tz_table_register;
 
 // Software TLB. An entry hits when (linear ^ tag) <= 4096 - size, so an access that crosses the page misses; the host
-// address is then linear + addend. Tags are page-aligned linear addresses; TZ_TLB_INVALID hits nothing.
+// address is then (linear ^ tag) + addend: `addend` is the page's host address. Tags are page-aligned linear addresses; TZ_TLB_INVALID hits nothing.
 typedef struct tz_tlb_entry {
     uint64_t tag;
     uint64_t addend;
@@ -125,6 +125,24 @@ typedef struct tz_counters {
     uint64_t control_register_accesses, msr_accesses, cpuid_instructions, hypercalls;
     uint64_t tlb_misses, tlb_flushes, blocks_decoded, code_invalidations, kicks;
 } tz_counters;
+
+// What generated code and its gates use beside the architectural state (`translated_code.h`).
+typedef struct tz_translated {
+    uint64_t code_base;       // RIP of the running block minus the offset in its page at which it begins
+    uint64_t jump_salt;       // mixed into the keys of the jump table: changing it forgets every entry
+    const void *_Nullable poll;       // what polls load from: `poll_calm`, or `poll_trap` to stop them
+    const void *_Nullable poll_calm;
+    const void *_Nullable poll_trap;  // a page that can't be read
+    const void *_Nullable vector_gates[2];  // called by blocks that use SSE or AVX registers
+    uint64_t host_stack;      // RSP between entry and exit
+    uint64_t exit_value;      // number of a link, or the decoded instruction at which a gate was left
+    uint64_t exit_address;    // host address at which generated code was left
+    uint64_t exit_arithmetic; // flags in host registers when a signal stopped generated code
+    uint64_t scratch[4];
+    uint32_t host_mxcsr;
+    uint8_t vectors_loaded;   // vector registers and MXCSR are in the host's registers
+    uint8_t reserved[3];
+} tz_translated;
 
 typedef struct tz_cpu {
     uint64_t gpr[16];            // RAX RCX RDX RBX RSP RBP RSI RDI R8...R15
@@ -181,6 +199,7 @@ typedef struct tz_cpu {
     tz_counters counters;
     tz_tlb_entry *_Nonnull tlb;  // TZ_TLB_TOTAL entries
     void *_Nullable context;     // unmanaged reference to the Swift owner, for slow paths
+    tz_translated translated;
 } tz_cpu;
 
 enum { TZ_RIP_OFFSET = 128, TZ_ZERO_OFFSET = 136 };

@@ -2,7 +2,7 @@
 // the manuals spell them. Pure x87, MMX, SSE, AVX and BMI computation is one name, `native`, with a table row behind it.
 
 /// The operation of a decoded instruction; `tz_instruction.mnemonic` holds the raw value.
-enum Mnemonic: UInt16, CaseIterable {
+package enum Mnemonic: UInt16, CaseIterable {
     /// No such instruction: #UD.
     case invalid
     /// Runs natively on the host CPU; `tz_instruction.row` says what it is.
@@ -52,7 +52,7 @@ enum Mnemonic: UInt16, CaseIterable {
 
 /// How an instruction's operands are laid out; `tz_instruction.form` holds the raw value. A register encoded in the
 /// opcode byte counts as r/m. At most one operand is in memory, always r/m.
-enum OperandForm: UInt8 {
+package enum OperandForm: UInt8 {
     /// No explicit operand.
     case none
     /// One operand, r/m.

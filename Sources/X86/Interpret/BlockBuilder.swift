@@ -26,14 +26,14 @@ extension SoftwareCPU {
     private func findBlock(_ linear: UInt64, context: UInt64) throws(GuestFault) -> UnsafeMutablePointer<Block> {
         let cpu = CPU(state)
         let fetched = try cpu.fetchPointer(linear)
-        let mode = UInt8(context & 15)
+        let mode = UInt8(context & blockModeMask)
         if let block = codeCache.find(fetched.physical, mode: mode) {
             if block.pointee.secondPage == Block.noPage { return remember(block, linear, context) }
             // The mapping of the second page may have changed since.
             let second = try cpu.fetchPointer(nextPage(linear))
             if second.physical >> 12 == block.pointee.secondPage { return remember(block, linear, context) }
             codeCache.removePage(block.pointee.secondPage)
-            jumpCache.flush()
+            forgetJumps()
         }
         return remember(try buildBlock(linear, fetched, mode: mode), linear, context)
     }

@@ -4,27 +4,40 @@
 import CPrimitives
 
 /// A run of instructions that lies in one page but for the last, which may cross into the next.
-struct Block {
+package struct Block {
     /// Guest-physical address of the first byte.
-    var address: UInt64
+    package var address: UInt64
     /// What the code was decoded for (`DecodeMode`, packed).
-    var mode: UInt8
-    var valid: Bool
-    var count: UInt16
+    package var mode: UInt8
+    package var valid: Bool
+    package var count: UInt16
     /// Bytes of guest code.
-    var size: UInt16
+    package var size: UInt16
     /// Guest-physical page into which the last instruction crosses, or `Block.noPage`.
-    var secondPage: UInt64
-    var instructions: UnsafeMutablePointer<tz_instruction>
+    package var secondPage: UInt64
+    package var instructions: UnsafeMutablePointer<tz_instruction>
+    /// What an engine made of the block, and how often it ran before that; both are the engine's own.
+    package var translation: UnsafeMutableRawPointer?
+    package var runs: UInt32 = 0
     /// Next block of the same hash bucket and of the same page.
     var nextInBucket: UnsafeMutablePointer<Block>?
     var nextInPage: UnsafeMutablePointer<Block>?
     /// Next block that crosses into the same second page.
     var nextCrossing: UnsafeMutablePointer<Block>?
 
-    static let noPage = UInt64.max
+    package static let noPage = UInt64.max
     /// The most instructions in a block, so that interrupts are noticed within a bounded number of them.
-    static let maximumCount = 64
+    package static let maximumCount = 64
+}
+
+/// Told what happens to blocks, on their vCPU's thread.
+package protocol CodeObserver: AnyObject {
+    /// A block is no longer true to memory.
+    func blockForgotten(_ block: UnsafeMutablePointer<Block>)
+    /// All blocks are about to go.
+    func allBlocksForgotten()
+    /// Linear addresses may lead elsewhere.
+    func jumpsForgotten()
 }
 
 /// The blocks made from one page.
@@ -46,6 +59,7 @@ final class CodeCache {
     private var blockCount = 0
     private var instructionCount = 0
     private var pages: [UInt64: CodePage] = [:]
+    weak var observer: (any CodeObserver)?
 
     init() {
         buckets = .allocate(capacity: Self.bucketCount)
@@ -121,6 +135,7 @@ final class CodeCache {
     private func remove(_ block: UnsafeMutablePointer<Block>) {
         guard block.pointee.valid else { return }
         block.pointee.valid = false
+        observer?.blockForgotten(block)
         let bucket = Self.bucket(block.pointee.address, block.pointee.mode)
         if buckets[bucket] == block {
             buckets[bucket] = block.pointee.nextInBucket

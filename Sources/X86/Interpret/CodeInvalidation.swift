@@ -88,14 +88,21 @@ extension SoftwareCPU {
     /// Forgets the blocks with bytes in a page.
     func dropCode(page: UInt64) {
         codeCache.removePage(page)
-        jumpCache.flush()
+        forgetJumps()
         state.pointee.counters.code_invalidations += 1
     }
 
     /// Makes room in the code cache by forgetting all of it. The marks stay: they cost writes a look, nothing else.
     func forgetAllCode() {
+        codeObserver?.allBlocksForgotten()
         codeCache.removeAll()
+        forgetJumps()
+    }
+
+    /// Where linear addresses lead has changed: blocks have to be looked up again.
+    func forgetJumps() {
         jumpCache.flush()
+        codeObserver?.jumpsForgotten()
     }
 
     func memoryMapChanged() {

@@ -24,11 +24,6 @@ public struct InterpretEngine: Engine {
 
     /// Makes a VM's software part.
     public func makeVM(_ configuration: EngineConfiguration) throws(EngineError) -> any EngineVM {
-        _ = try NativeCode.shared.get()
-        let vm = try SoftwareVM(configuration)
-        configuration.memory.observeWrites { [weak vm] address, size in
-            vm?.codeBytesWritten(address.rawValue, size: size, by: nil)
-        }
-        return vm
+        try SoftwareVM.make(configuration)
     }
 }

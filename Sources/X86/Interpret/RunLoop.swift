@@ -5,7 +5,7 @@ import VirtualCPU
 
 extension SoftwareCPU {
     /// Runs until something needs a decision, or exactly `budget` instructions have retired.
-    func run(budget: UInt64?) -> Exit {
+    package func run(budget: UInt64?) -> Exit {
         requests.running.store(true, ordering: .sequentiallyConsistent)
         defer { requests.running.store(false, ordering: .sequentiallyConsistent) }
         if state.pointee.activity != UInt8(TZ_ACTIVE) { requestAttention() }
@@ -14,24 +14,29 @@ extension SoftwareCPU {
             if tz_atomic_load(&state.pointee.attention) != 0, let exit = attend() { return exit }
             let remaining = limit &- state.pointee.instructions
             if remaining == 0 { return .budgetSpent }
-            let cpu = CPU(state)
-            do throws(GuestFault) {
-                let block = try currentBlock()
-                let special = state.pointee.shadow & Self.instructionShadow | state.pointee.breakpoints
-                if _fastPath(special == 0 && remaining >= UInt64(block.pointee.count) && cpu.in64BitMode) {
-                    execute(block.pointee.instructions, count: Int(block.pointee.count))
-                } else {
-                    try executeCarefully(block, remaining: remaining)
-                }
-            } catch {
-                cpu.raise(error)
-                cpu.deliverPendingFault()
+            step(remaining)
+        }
+    }
+
+    /// Executes the block at RIP, or its first `remaining` instructions, and delivers what they raise.
+    @inline(__always) func step(_ remaining: UInt64) {
+        let cpu = CPU(state)
+        do throws(GuestFault) {
+            let block = try currentBlock()
+            let special = state.pointee.shadow & Self.instructionShadow | state.pointee.breakpoints
+            if _fastPath(special == 0 && remaining >= UInt64(block.pointee.count) && cpu.in64BitMode) {
+                execute(block.pointee.instructions, count: Int(block.pointee.count))
+            } else {
+                try executeCarefully(block, remaining: remaining)
             }
+        } catch {
+            cpu.raise(error)
+            cpu.deliverPendingFault()
         }
     }
 
     /// Blocking by STI and MOV SS lasts for one instruction.
-    private static let instructionShadow = UInt8(TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)
+    static let instructionShadow = UInt8(TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)
 
     /// Executes instructions of a block from its beginning; leaves early when one of them ends the block or faults.
     @inline(__always)
@@ -98,7 +103,7 @@ extension SoftwareCPU {
 
     /// Looks at what happened between blocks. Returns an exit when the machine has to decide.
     @inline(never)
-    private func attend() -> Exit? {
+    func attend() -> Exit? {
         let cpu = CPU(state)
         let attention = tz_atomic_load(&state.pointee.attention)
         if attention & UInt64(TZ_ATTENTION_KICK) != 0 {

@@ -8,11 +8,11 @@ import VirtualCPU
 
 /// A vCPU of the software engines.
 // Sendable: all but `kick`, the attention flags and the posted pages belongs to the one thread that runs the vCPU.
-final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
-    let id: Int
-    unowned let vm: SoftwareVM
+package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
+    package let id: Int
+    package unowned let vm: SoftwareVM
     // SAFETY: allocated here on a 64-byte boundary, freed by `deinit`; other threads touch `attention` only, atomically.
-    let state: UnsafeMutablePointer<tz_cpu>
+    package let state: UnsafeMutablePointer<tz_cpu>
     let localAPIC: LocalAPIC
     let codeCache = CodeCache()
     var jumpCache = JumpCache()
@@ -24,6 +24,19 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     /// Where retired instructions are told to a clock that counts them.
     let countedTime: UnsafeMutablePointer<UInt64>?
 
+    /// Whoever keeps something that was made from decoded code.
+    package weak var codeObserver: (any CodeObserver)? {
+        didSet { codeCache.observer = codeObserver }
+    }
+    /// What a block's code depends on beside its bytes: the mode, and for generated code the TLB context too.
+    package var blockModeMask: UInt64 = 15
+
+    /// Where the TLB and a table for indirect jumps of generated code lie, from the state in bytes.
+    package static let tlbOffset = (MemoryLayout<tz_cpu>.size + 63) & ~63
+    package static let jumpTableOffset = (tlbOffset + TLB.size + 63) & ~63
+    /// Bytes reserved for it; nothing here touches them.
+    package static let jumpTableSize = 1 << 16
+
     /// What other threads ask of this vCPU's decoded code and TLB.
     let requests = CodeRequests()
     private let alarm: Alarm
@@ -33,12 +46,14 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
         self.vm = vm
         let alarm = Alarm()
         self.alarm = alarm
-        let stateSize = (MemoryLayout<tz_cpu>.size + 63) & ~63
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: stateSize, alignment: 64)
+        let stateSize = Self.tlbOffset
+        // Generated code finds everything at fixed distances from the state.
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: Self.jumpTableOffset + Self.jumpTableSize, alignment: 64)
         memory.initializeMemory(as: UInt8.self, repeating: 0, count: stateSize)
         let state = memory.bindMemory(to: tz_cpu.self, capacity: 1)
         self.state = state
-        let tlb = TLB.allocate()
+        let tlb = TLB.initialise(memory + Self.tlbOffset)
         state.pointee.tlb = tlb
         state.pointee.tlb_read = tlb
         state.pointee.tlb_write = tlb
@@ -58,7 +73,6 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     }
 
     deinit {
-        TLB.deallocate(state.pointee.tlb)
         UnsafeMutableRawPointer(state).deallocate()
     }
 
@@ -67,7 +81,7 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
 
     // MARK: Other threads
 
-    func kick() {
+    package func kick() {
         AttentionFlags(state).set(TZ_ATTENTION_KICK)
         alarm.ring()
     }
@@ -78,7 +92,7 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     /// Something was added to `requests`. Any thread.
     func noteRequest() { AttentionFlags(state).set(TZ_ATTENTION_INVALIDATE) }
 
-    func waitForEvent(nanoseconds: UInt64?) {
+    package func waitForEvent(nanoseconds: UInt64?) {
         alarm.wait(nanoseconds: nanoseconds) { tz_atomic_load(&state.pointee.attention) != 0 }
     }
 
@@ -87,7 +101,7 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     /// The time-stamp counter now, offset applied.
     func timeStampCounter() -> UInt64 { vm.clock.now() &+ state.pointee.tsc_offset }
 
-    func counters() -> Counters {
+    package func counters() -> Counters {
         let raw = state.pointee.counters
         var counters = Counters()
         counters.instructions = state.pointee.instructions
@@ -118,7 +132,7 @@ private struct AttentionFlags: @unchecked Sendable {
 
     init(_ state: UnsafeMutablePointer<tz_cpu>) { self.state = state }
 
-    func set(_ bits: Int) { _ = tz_atomic_or(&state.pointee.attention, UInt64(bits)) }
+    func set(_ bits: Int) { tz_request_attention(state, UInt64(bits)) }
 }
 
 /// Wakes a halted vCPU's thread.

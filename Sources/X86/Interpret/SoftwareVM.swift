@@ -8,17 +8,27 @@ import VirtualCPU
 
 /// A software engine's part of a VM.
 // Sendable: memory slots and vCPUs change only while no vCPU runs; everything else is constant or thread-safe itself.
-final class SoftwareVM: EngineVM, @unchecked Sendable {
+package final class SoftwareVM: EngineVM, @unchecked Sendable {
     let bus: any Bus
-    let clock: Clock
+    package let clock: Clock
     let memory: GuestMemory
-    let model: CPUModel
+    package let model: CPUModel
     var slots = MemorySlots()
     private(set) var vcpus: [SoftwareCPU] = []
     /// Guards the marks of pages that hold code.
     let codeLock = Mutex(())
 
-    init(_ configuration: EngineConfiguration) throws(EngineError) {
+    /// Makes a VM that follows writes to its memory from outside its vCPUs.
+    package static func make(_ configuration: EngineConfiguration) throws(EngineError) -> SoftwareVM {
+        _ = try NativeCode.shared.get()
+        let vm = try SoftwareVM(configuration)
+        configuration.memory.observeWrites { [weak vm] address, size in
+            vm?.codeBytesWritten(address.rawValue, size: size, by: nil)
+        }
+        return vm
+    }
+
+    private init(_ configuration: EngineConfiguration) throws(EngineError) {
         bus = configuration.bus
         clock = configuration.clock
         memory = configuration.memory
@@ -33,22 +43,22 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
         self.model = model
     }
 
-    func map(_ region: MemoryRegion) throws(EngineError) {
+    package func map(_ region: MemoryRegion) throws(EngineError) {
         guard slots.add(region) else { throw EngineError("no room for another memory region, or an overlap") }
         for vcpu in vcpus { vcpu.memoryMapChanged() }
     }
 
-    func unmap(_ region: MemoryRegion) throws(EngineError) {
+    package func unmap(_ region: MemoryRegion) throws(EngineError) {
         guard slots.remove(base: region.base.rawValue) else { throw EngineError("no such memory region") }
         for vcpu in vcpus { vcpu.memoryMapChanged() }
     }
 
-    func protect(_ region: MemoryRegion, readOnly: Bool) throws(EngineError) {
+    package func protect(_ region: MemoryRegion, readOnly: Bool) throws(EngineError) {
         try slot(of: region).pointee.readOnly = readOnly
         for vcpu in vcpus { vcpu.memoryMapChanged() }
     }
 
-    func takeDirtyPages(_ region: MemoryRegion) throws(EngineError) -> [Int] {
+    package func takeDirtyPages(_ region: MemoryRegion) throws(EngineError) -> [Int] {
         let dirty = try slot(of: region).pointee.dirty
         let pages = (0..<Int(region.size >> pageShift)).filter { dirty[$0] != 0 }
         for page in pages { dirty[page] = 0 }
@@ -64,7 +74,10 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
         return slot
     }
 
-    func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU {
+    package func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU { makeSoftwareCPU(id: id) }
+
+    /// Makes a vCPU that an engine of its own may drive.
+    package func makeSoftwareCPU(id: Int) -> SoftwareCPU {
         let vcpu = SoftwareCPU(id: id, vm: self)
         vcpus.append(vcpu)
         vcpu.localAPIC.sendIPI = { [unowned self, unowned vcpu] icr in
@@ -73,13 +86,13 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
         return vcpu
     }
 
-    func setINTR(_ asserted: Bool) { vcpus.first?.localAPIC.setLINT0(asserted) }
+    package func setINTR(_ asserted: Bool) { vcpus.first?.localAPIC.setLINT0(asserted) }
 
-    @discardableResult func signalMSI(address: UInt64, data: UInt32) -> Bool {
+    @discardableResult package func signalMSI(address: UInt64, data: UInt32) -> Bool {
         LocalAPIC.route(msiAddress: address, data: data, among: vcpus.map(\.localAPIC))
     }
 
-    func setInterruptLine(_ gsi: Int, level: Bool) {}  // no chip with pins is hosted here
-    func exportChips() -> ChipStates { ChipStates() }
-    func importChips(_ state: ChipStates) {}
+    package func setInterruptLine(_ gsi: Int, level: Bool) {}  // no chip with pins is hosted here
+    package func exportChips() -> ChipStates { ChipStates() }
+    package func importChips(_ state: ChipStates) {}
 }

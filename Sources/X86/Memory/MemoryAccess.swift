@@ -56,16 +56,18 @@ extension CPU {
     /// The host address of [linear, linear + size) for reading if the TLB holds it and it is plain memory in one page.
     @inline(__always) func fastReadPointer(_ linear: UInt64, size: Int) -> UnsafeMutableRawPointer? {
         let entry = Self.entry(state.pointee.tlb_read, linear)
-        guard _fastPath(linear ^ entry.pointee.tag <= UInt64(4096 &- size)) else { return nil }
-        return UnsafeMutableRawPointer(bitPattern: UInt(linear &+ entry.pointee.addend))
+        let offset = linear ^ entry.pointee.tag
+        guard _fastPath(offset <= UInt64(4096 &- size)) else { return nil }
+        return UnsafeMutableRawPointer(bitPattern: UInt(offset &+ entry.pointee.addend))
     }
 
     /// The host address of [linear, linear + size) for writing if the TLB holds it, and it is plain memory in one page
     /// without decoded code.
     @inline(__always) func fastWritePointer(_ linear: UInt64, size: Int) -> UnsafeMutableRawPointer? {
         let entry = Self.entry(state.pointee.tlb_write, linear)
-        guard _fastPath(linear ^ entry.pointee.tag <= UInt64(4096 &- size)) else { return nil }
-        return UnsafeMutableRawPointer(bitPattern: UInt(linear &+ entry.pointee.addend))
+        let offset = linear ^ entry.pointee.tag
+        guard _fastPath(offset <= UInt64(4096 &- size)) else { return nil }
+        return UnsafeMutableRawPointer(bitPattern: UInt(offset &+ entry.pointee.addend))
     }
 
     /// Loads from a linear address with the current privilege.

@@ -68,10 +68,11 @@ extension CPU {
     @inline(__always) func fetchPointer(_ linear: UInt64) throws(GuestFault) -> FetchPage {
         let slot = Self.tlbSlot(linear)
         let entry = state.pointee.tlb_fetch[slot]
-        guard _fastPath(linear ^ entry.tag <= 4095) else { return try fetchPointerSlow(linear) }
+        let offset = linear ^ entry.tag
+        guard _fastPath(offset <= 4095) else { return try fetchPointerSlow(linear) }
         let table = fetchContext(Int(state.pointee.tlb_context)) &* TLB.entries
         // SAFETY: a fetch entry translates to host memory of a slot.
-        let host = UnsafePointer<UInt8>(bitPattern: UInt(linear &+ entry.addend)).unsafelyUnwrapped
+        let host = UnsafePointer<UInt8>(bitPattern: UInt(offset &+ entry.addend)).unsafelyUnwrapped
         return FetchPage(host: host, physical: fetchPhysical[table &+ slot] | linear & 0xfff, isMemory: true)
     }
 

@@ -54,18 +54,13 @@ enum TLB {
     static let large: UInt8 = 2
     static let gigantic: UInt8 = 4
 
-    /// The tables of a new vCPU, all invalid. Freed by `deallocate`.
-    static func allocate() -> UnsafeMutablePointer<tz_tlb_entry> {
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
+    /// Makes the tables of a new vCPU, all invalid, in `size` bytes on a 64-byte boundary.
+    static func initialise(_ memory: UnsafeMutableRawPointer) -> UnsafeMutablePointer<tz_tlb_entry> {
         memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
         (memory + stateOffset).initializeMemory(as: TranslationState.self, to: TranslationState())
         let tables = memory.bindMemory(to: tz_tlb_entry.self, capacity: total + entries)
         for index in 0..<total + entries { tables[index] = invalid(index) }
         return tables
-    }
-
-    static func deallocate(_ tables: UnsafeMutablePointer<tz_tlb_entry>) {
-        UnsafeMutableRawPointer(tables).deallocate()
     }
 
     /// An entry that no address hits: its tag belongs to the neighbouring slot of the table.
@@ -80,7 +75,7 @@ extension CPU {
     @inline(__always) private var tlbMemory: UnsafeMutableRawPointer { UnsafeMutableRawPointer(state.pointee.tlb) }
 
     /// Bookkeeping of this vCPU's translation.
-    // SAFETY: the pieces lie in the allocation made by `TLB.allocate`, at its offsets.
+    // SAFETY: the pieces lie in the allocation laid out by `TLB.initialise`, at its offsets.
     @inline(__always) var translation: UnsafeMutablePointer<TranslationState> {
         (tlbMemory + TLB.stateOffset).assumingMemoryBound(to: TranslationState.self)
     }
@@ -111,8 +106,9 @@ extension CPU {
         _ kind: Int, context: Int, _ linear: UInt64, size: Int
     ) -> UnsafeMutableRawPointer? {
         let entry = state.pointee.tlb[Self.tlbIndex(kind, context, linear)]
-        guard linear ^ entry.tag <= UInt64(4096 &- size) else { return nil }
-        return UnsafeMutableRawPointer(bitPattern: UInt(linear &+ entry.addend))
+        let offset = linear ^ entry.tag
+        guard offset <= UInt64(4096 &- size) else { return nil }
+        return UnsafeMutableRawPointer(bitPattern: UInt(offset &+ entry.addend))
     }
 
     // MARK: Context
@@ -149,7 +145,7 @@ extension CPU {
     func fillTLB(_ kind: Int, context: Int, linear: UInt64, host: UnsafeMutableRawPointer, _ page: PageTranslation) {
         let index = Self.tlbIndex(kind, context, linear)
         let tag = linear & ~0xfff
-        state.pointee.tlb[index] = tz_tlb_entry(tag: tag, addend: UInt64(UInt(bitPattern: host)) &- tag)
+        state.pointee.tlb[index] = tz_tlb_entry(tag: tag, addend: UInt64(UInt(bitPattern: host)))
         if kind == TLB.fetch { fetchPhysical[context &* TLB.entries &+ Self.tlbSlot(linear)] = page.physical & ~0xfff }
         let bookkeeping = translation
         var attributes: UInt8 = page.isGlobal ? TLB.global : 0
@@ -227,7 +223,7 @@ extension CPU {
 
     /// Code found through translations that are gone must be looked up again.
     private func forgetJumps() {
-        owner.jumpCache.flush()
+        owner.forgetJumps()
         endBlock()
     }
 
@@ -237,7 +233,7 @@ extension CPU {
         let first = TLB.write &* TLB.contexts &* TLB.entries
         let address = UInt64(UInt(bitPattern: page))
         for index in first..<first + TLB.contexts * TLB.entries
-        where tables[index].tag &+ tables[index].addend == address {
+        where tables[index].addend == address {
             tables[index] = TLB.invalid(index)
         }
     }

@@ -17,7 +17,7 @@ enum CPUVendor: Sendable {
 }
 
 /// A CPU as offered to a guest.
-struct CPUModel: Sendable {
+package struct CPUModel: Sendable {
     let name: String
     let vendor: CPUVendor
     /// EAX of leaf 1: family, model and stepping.
@@ -45,7 +45,7 @@ struct CPUModel: Sendable {
     /// The state components that XCR0 may enable: x87, SSE, AVX.
     var xcr0Mask: UInt64 { has(.xsave) ? (has(.avx) ? 7 : 3) : 0 }
 
-    @inline(__always) func has(_ feature: Feature) -> Bool { features.contains(feature) }
+    @inline(__always) package func has(_ feature: Feature) -> Bool { features.contains(feature) }
 
     /// The model of a name on the command line; nil for an unknown one.
     init?(named name: String) {

@@ -2,7 +2,7 @@
 // is not in the table is never offered.
 
 /// A feature by its CPUID name.
-enum Feature: UInt8, CaseIterable {
+package enum Feature: UInt8, CaseIterable {
     case fpu, de, pse, tsc, msr, pae, mce, cx8, apic, sep, mtrr, pge, mca, cmov, pat, pse36, clflush, mmx, fxsr, sse,
         sse2
     case sse3, pclmul, ssse3, fma, cx16, pcid, sse41, sse42, x2apic, movbe, popcnt, tscDeadline, aes, xsave, avx, f16c

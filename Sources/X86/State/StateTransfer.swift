@@ -4,7 +4,7 @@ import CPrimitives
 import VirtualCPU
 
 extension SoftwareCPU {
-    func exportState() throws(EngineError) -> CPUState {
+    package func exportState() throws(EngineError) -> CPUState {
         let cpu = CPU(state)
         var neutral = CPUState(apicID: UInt32(id))
         neutral.gpr = Self.elements(state.pointee.gpr, count: 16)
@@ -39,7 +39,7 @@ extension SoftwareCPU {
         return neutral
     }
 
-    func importState(_ neutral: CPUState) throws(EngineError) {
+    package func importState(_ neutral: CPUState) throws(EngineError) {
         guard neutral.gpr.count == 16, neutral.segments.count == Int(TZ_SEGMENT_COUNT), neutral.pdptes.count == 4,
             neutral.debugAddresses.count == 4, neutral.xsave.count == CPUState.initialXSAVE.count,
             neutral.localAPIC.registers.count == 64
@@ -87,7 +87,7 @@ extension SoftwareCPU {
         state.pointee.fault_pending = 0
         localAPIC.importState(neutral.localAPIC)
         cpu.flushTLB()
-        jumpCache.flush()
+        forgetJumps()
         cpu.refreshDerivedState()
         if let pending = neutral.pendingException {
             state.pointee.fault_vector = pending.vector

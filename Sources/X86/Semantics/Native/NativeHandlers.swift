@@ -48,7 +48,7 @@ private func runHandler(_ i: UnsafeMutablePointer<tz_instruction>, _ row: Native
 
 extension NativeRow {
     /// Whether the CPU model has the instruction.
-    func isOffered(by model: CPUModel, l: Bool) -> Bool {
+    package func isOffered(by model: CPUModel, l: Bool) -> Bool {
         guard model.has(feature), !gates.contains(.avx) || model.has(.avx) else { return false }
         if feature == .cmov || isX87, !model.has(.fpu) { return false }
         if self.l == .meaningful, l, let wideFeature { return model.has(wideFeature) }

@@ -2,7 +2,7 @@
 // which operands it reads and writes, what it does to memory, and what makes it fault before it runs.
 
 /// A register operand's kind.
-enum NativeClass: UInt8 {
+package enum NativeClass: UInt8 {
     case none
     /// XMM, or YMM when L is 1.
     case vector
@@ -12,14 +12,14 @@ enum NativeClass: UInt8 {
 }
 
 /// What an instruction does to one of its operands.
-struct NativeOperand {
-    var kind: NativeClass = .none
-    var reads = false
-    var writes = false
+package struct NativeOperand {
+    package var kind: NativeClass = .none
+    package var reads = false
+    package var writes = false
 }
 
 /// How many bytes a memory operand has; letters as in the tables.
-enum NativeSize: UInt8 {
+package enum NativeSize: UInt8 {
     case none
     case b, w, d, q
     /// 16 bytes
@@ -33,7 +33,7 @@ enum NativeSize: UInt8 {
     /// The vector's length, but 8 bytes if L is 0
     case p
 
-    func bytes(l: Bool, w: Bool) -> UInt8 {
+    package func bytes(l: Bool, w: Bool) -> UInt8 {
         switch self {
         case .none: 0
         case .b: 1
@@ -53,32 +53,33 @@ enum NativeSize: UInt8 {
 }
 
 /// What stands before the instruction runs: bits of `tz_cpu.fpu_gates`, recomputed by `refreshFPUGates()`.
-struct NativeGate: OptionSet {
-    let rawValue: UInt8
+package struct NativeGate: OptionSet {
+    package let rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
     /// CR0.EM or TS: #NM.
-    static let x87 = NativeGate(rawValue: 1 << 0)
+    package static let x87 = NativeGate(rawValue: 1 << 0)
     /// CR0.EM: #UD; TS: #NM.
-    static let mmx = NativeGate(rawValue: 1 << 1)
+    package static let mmx = NativeGate(rawValue: 1 << 1)
     /// CR0.EM, or CR4.OSFXSR clear: #UD; TS: #NM.
-    static let sse = NativeGate(rawValue: 1 << 2)
+    package static let sse = NativeGate(rawValue: 1 << 2)
     /// CR4.OSXSAVE or XCR0's SSE and AVX bits clear: #UD; TS: #NM.
-    static let avx = NativeGate(rawValue: 1 << 3)
+    package static let avx = NativeGate(rawValue: 1 << 3)
     /// WAIT: CR0.MP and TS: #NM.
-    static let wait = NativeGate(rawValue: 1 << 4)
+    package static let wait = NativeGate(rawValue: 1 << 4)
 }
 
 /// Which r/m operands a row takes.
-enum NativeForm: UInt8 {
+package enum NativeForm: UInt8 {
     case any, register, memory
 }
 
 /// A bit of the encoding that must have a value, may have any, or selects an operand width.
-enum NativeBit: UInt8 {
+package enum NativeBit: UInt8 {
     case ignored, zero, one, meaningful
 }
 
 /// Instructions that are not run whole by a stub.
-enum NativeSpecial: UInt8 {
+package enum NativeSpecial: UInt8 {
     case none
     /// Element-wise accesses under a mask.
     case masked
@@ -89,59 +90,59 @@ enum NativeSpecial: UInt8 {
 }
 
 /// One encoding of one instruction.
-struct NativeRow {
+package struct NativeRow {
     /// The mnemonic, in the table's text.
     // SAFETY: points into a string literal.
-    var name: UnsafeBufferPointer<UInt8>
-    var vex = false
+    package var name: UnsafeBufferPointer<UInt8>
+    package var vex = false
     /// 0: one byte (x87), 1: 0F, 2: 0F 38, 3: 0F 3A.
-    var map: UInt8 = 0
+    package var map: UInt8 = 0
     /// 0: none, 1: 66, 2: F3, 3: F2.
-    var prefix: UInt8 = 0
-    var opcode: UInt8 = 0
+    package var prefix: UInt8 = 0
+    package var opcode: UInt8 = 0
     /// The row is meant if ModRM & mask is the value.
-    var modrmMask: UInt8 = 0
-    var modrmValue: UInt8 = 0
-    var form = NativeForm.any
-    var w = NativeBit.ignored
-    var l = NativeBit.ignored
-    var hasModRM = true
-    var hasImmediate = false
+    package var modrmMask: UInt8 = 0
+    package var modrmValue: UInt8 = 0
+    package var form = NativeForm.any
+    package var w = NativeBit.ignored
+    package var l = NativeBit.ignored
+    package var hasModRM = true
+    package var hasImmediate = false
 
-    var reg = NativeOperand()
-    var rm = NativeOperand()
-    var vvvv = NativeOperand()
+    package var reg = NativeOperand()
+    package var rm = NativeOperand()
+    package var vvvv = NativeOperand()
     /// The fourth register, in bits 7:4 of the immediate.
-    var is4 = false
+    package var is4 = false
     /// XMM0
-    var implicit = NativeOperand()
+    package var implicit = NativeOperand()
     /// RAX and RDX are read, or RDX alone, or RCX is written.
-    var readsRAX = false
-    var readsRDX = false
-    var writesRCX = false
-    var memorySize = NativeSize.none
+    package var readsRAX = false
+    package var readsRDX = false
+    package var writesRCX = false
+    package var memorySize = NativeSize.none
     /// A misaligned memory operand is #GP(0).
-    var aligned = false
+    package var aligned = false
     /// The arithmetic flags: read (and then written), or written whole.
-    var readsFlags = false
-    var writesFlags = false
+    package var readsFlags = false
+    package var writesFlags = false
     /// MXCSR is read and its exception flags are written: #XM may be raised.
-    var usesMXCSR = false
-    var gates: NativeGate = []
+    package var usesMXCSR = false
+    package var gates: NativeGate = []
     /// What the CPU model must offer.
-    var feature = Feature.fpu
+    package var feature = Feature.fpu
     /// What it must offer beside `feature` for 256-bit vectors.
-    var wideFeature: Feature?
-    var isX87 = false
+    package var wideFeature: Feature?
+    package var isX87 = false
     /// The x87 stack is put into MMX mode first.
-    var entersMMX = false
+    package var entersMMX = false
     /// Raises no pending x87 exception.
-    var nonWaiting = false
-    var special = NativeSpecial.none
+    package var nonWaiting = false
+    package var special = NativeSpecial.none
     /// The next row with the same map, prefix and opcode; 0 ends the chain.
-    var next: NativeRowIndex = 0
+    package var next: NativeRowIndex = 0
 
-    init(name: UnsafeBufferPointer<UInt8>) { self.name = name }
+    package init(name: UnsafeBufferPointer<UInt8>) { self.name = name }
 
     /// Whether an encoding of the row's map, prefix and opcode is this row.
     func matches(l: Bool, w: Bool, modrm: UInt8) -> Bool {
@@ -163,5 +164,5 @@ struct NativeRow {
     }
 
     /// The mnemonic in lower case.
-    var mnemonic: String { String(decoding: name, as: UTF8.self) }
+    package var mnemonic: String { String(decoding: name, as: UTF8.self) }
 }

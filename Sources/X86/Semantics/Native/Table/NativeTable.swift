@@ -2,17 +2,17 @@
 // means adding a line to one of the tables in this folder. The decoder asks `lookup` after prefixes and opcode bytes.
 
 /// A row of `NativeTable`; 0 is none.
-typealias NativeRowIndex = UInt16
+package typealias NativeRowIndex = UInt16
 
 /// The parsed tables.
-struct NativeTable: @unchecked Sendable {
+package struct NativeTable: @unchecked Sendable {
     // SAFETY: filled once by `init` and only read afterwards; the one instance lives for ever.
-    let rows: UnsafeMutablePointer<NativeRow>
+    package let rows: UnsafeMutablePointer<NativeRow>
     let count: Int
     private let heads: UnsafeMutablePointer<NativeRowIndex>
 
     /// The tables, parsed on first use.
-    static let shared = NativeTable(parsing: [x87, mmx, sse, sse2, sse3, sse4, crypto, avx, avx2, fma, bmi])
+    package static let shared = NativeTable(parsing: [x87, mmx, sse, sse2, sse3, sse4, crypto, avx, avx2, fma, bmi])
 
     /// The row for an encoding; nil where nothing may run natively (#UD unless somebody else knows the encoding).
     ///

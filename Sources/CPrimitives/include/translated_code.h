@@ -1,0 +1,60 @@
+// The border between generated code and everything else: how translated guest code is entered and left, the gates that
+// it calls, and the signals that end it. Generated code keeps guest registers in host registers:
+//
+//     RAX RCX RDX RBX RBP RSI RDI R12…R15   the guest's register of the same name
+//     R11   the guest's RSP        R8   tz_cpu        R9 R10   temporary        RSP   the host's stack
+//     guest R8…R11: in tz_cpu.gpr  host arithmetic flags: the guest's           host DF: clear
+//
+// Vector registers and MXCSR are the guest's while `vectors_loaded` is set. RSP is 16-byte aligned.
+#ifndef TRAPEZE_TRANSLATED_CODE_H
+#define TRAPEZE_TRANSLATED_CODE_H
+
+#include "cpu_state.h"
+#include "guest_memory.h"
+
+// Why generated code was left: what `tz_translated_enter` returns.
+enum {
+    TZ_LEFT_BY_LINK,     // a jump that is not linked yet; `exit_value` is its number, `code_base` the target's
+    TZ_LEFT_BY_STEP,     // an instruction that a handler executed ended the block; `exit_value` points to it
+    TZ_LEFT_BY_SIGNAL,   // a poll, or an instruction that faulted on the host, at `exit_address`
+    TZ_LEFT_BY_VECTORS,  // the block at `exit_address` needs vector registers, which the guest has switched off
+};
+
+// Runs generated code until it leaves; registers are loaded from and stored to `state`.
+uint32_t tz_translated_enter(tz_cpu *_Nonnull state, const void *_Nonnull code);
+
+// Jumped to by generated code. `exit` and `exit_saved`: R10D is the reason, R9 the value; flags are in the host's, or
+// saved in `arithmetic`.
+void tz_translated_exit(void);
+void tz_translated_exit_saved(void);
+
+// Called by generated code. R9 points to a decoded instruction, R10 is the offset of the next one from `code_base`: runs
+// its handler on the state in memory, and returns unless that ended the block or faulted.
+void tz_translated_step(void);
+void tz_translated_step_saved(void);
+
+// What `vector_gates` point to: loads vector registers if the guest may use them and returns.
+void tz_translated_load_sse(void);
+void tz_translated_load_avx(void);
+void tz_translated_nothing_to_load(void);
+
+// From now on signals at instruction pointers in [begin, end) leave generated code with TZ_LEFT_BY_SIGNAL. Returns 0, or
+// a negative errno; -ENOSPC when there are too many ranges.
+int tz_translated_watch(const void *_Nonnull begin, const void *_Nonnull end);
+void tz_translated_unwatch(const void *_Nonnull begin);
+
+// Two pages, of which the second can't be read; null if there is no memory.
+const void *_Nullable tz_translated_poll_pages(void);
+
+// Sets attention flags from any thread, and stops generated code at its next poll.
+static inline void tz_request_attention(tz_cpu *_Nonnull state, uint64_t bits) {
+    (void)__atomic_fetch_or(&state->attention, bits, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&state->translated.poll, state->translated.poll_trap, __ATOMIC_SEQ_CST);
+}
+
+// Before the vCPU's own thread looks at its attention flags: what is set from now on stops the next poll.
+static inline void tz_calm_polls(tz_cpu *_Nonnull state) {
+    __atomic_store_n(&state->translated.poll, state->translated.poll_calm, __ATOMIC_SEQ_CST);
+}
+
+#endif

@@ -1,0 +1,180 @@
+// Entry, exit and gates of generated code, and the signals that end it. Everything here knows the register convention
+// of `translated_code.h`; what runs inside a gate after the state is stored is ordinary C ABI.
+#define _GNU_SOURCE
+#include "translated_code.h"
+#include "host_signals.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+// Offsets as assembly operands.
+#define AT(name, field) [name] "i"(offsetof(tz_cpu, field))
+#define OFFSETS                                                                                                       \
+    AT(arithmetic, arithmetic), AT(rip, rip), AT(block_end, block_end), AT(fault, fault_pending), AT(mxcsr, mxcsr),   \
+        AT(vector, vector), AT(gates, fpu_gates), AT(code_base, translated.code_base),                                \
+        AT(host_stack, translated.host_stack), AT(exit_value, translated.exit_value),                                 \
+        AT(exit_address, translated.exit_address), AT(exit_arithmetic, translated.exit_arithmetic),                   \
+        AT(host_mxcsr, translated.host_mxcsr), AT(loaded, translated.vectors_loaded),                                 \
+        AT(gate_sse, translated.vector_gates[0]), AT(gate_avx, translated.vector_gates[1]),                           \
+        [handler] "i"(offsetof(tz_instruction, handler)), [by_step] "i"(TZ_LEFT_BY_STEP),                             \
+        [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
+#define CODE(text) __asm__ volatile(text : : OFFSETS)
+#define GATE __attribute__((naked, used))
+
+// All but RAX, and all but flags.
+#define STORE_OTHERS                                                                                                  \
+    "mov %%rcx, 8(%%r8)\n mov %%rdx, 16(%%r8)\n mov %%rbx, 24(%%r8)\n mov %%r11, 32(%%r8)\n mov %%rbp, 40(%%r8)\n"    \
+    "mov %%rsi, 48(%%r8)\n mov %%rdi, 56(%%r8)\n mov %%r12, 96(%%r8)\n mov %%r13, 104(%%r8)\n"                        \
+    "mov %%r14, 112(%%r8)\n mov %%r15, 120(%%r8)\n"
+#define STORE_RAX "mov %%rax, (%%r8)\n"
+#define STORE_FLAGS(field) "lahf\n seto %%al\n movzwl %%ax, %%eax\n mov %%rax, %c[" field "](%%r8)\n"
+#define LOAD_ALL                                                                                                      \
+    "mov %c[arithmetic](%%r8), %%rax\n add $127, %%al\n sahf\n"                                                       \
+    "mov (%%r8), %%rax\n mov 8(%%r8), %%rcx\n mov 16(%%r8), %%rdx\n mov 24(%%r8), %%rbx\n mov 32(%%r8), %%r11\n"      \
+    "mov 40(%%r8), %%rbp\n mov 48(%%r8), %%rsi\n mov 56(%%r8), %%rdi\n mov 96(%%r8), %%r12\n"                         \
+    "mov 104(%%r8), %%r13\n mov 112(%%r8), %%r14\n mov 120(%%r8), %%r15\n"
+
+#define EACH_VECTOR(m)                                                                                                \
+    m(0) m(1) m(2) m(3) m(4) m(5) m(6) m(7) m(8) m(9) m(10) m(11) m(12) m(13) m(14) m(15)
+#define STORE_VECTOR(n) "vmovups %%ymm" #n ", %c[vector]+" #n "*32(%%r8)\n"
+#define LOAD_VECTOR(n) "vmovups %c[vector]+" #n "*32(%%r8), %%ymm" #n "\n"
+#define STORE_VECTORS                                                                                                 \
+    EACH_VECTOR(STORE_VECTOR) "stmxcsr %c[mxcsr](%%r8)\n ldmxcsr %c[host_mxcsr](%%r8)\n vzeroupper\n"
+#define LOAD_VECTORS EACH_VECTOR(LOAD_VECTOR) "ldmxcsr %c[mxcsr](%%r8)\n"
+
+// The way out: state stored, reason in R10D.
+#define LEAVE                                                                                                         \
+    "cmpb $0, %c[loaded](%%r8)\n je 1f\n" STORE_VECTORS "1:\n" LEAVE_WITHOUT_VECTORS
+#define LEAVE_WITHOUT_VECTORS                                                                                         \
+    "movb $0, %c[loaded](%%r8)\n"                                                                                     \
+    "lea tz_translated_load_sse(%%rip), %%rax\n mov %%rax, %c[gate_sse](%%r8)\n"                                      \
+    "lea tz_translated_load_avx(%%rip), %%rax\n mov %%rax, %c[gate_avx](%%r8)\n"                                      \
+    "mov %%r10d, %%eax\n mov %c[host_stack](%%r8), %%rsp\n"                                                           \
+    "add $8, %%rsp\n pop %%r15\n pop %%r14\n pop %%r13\n pop %%r12\n pop %%rbx\n pop %%rbp\n ret\n"
+
+GATE uint32_t tz_translated_enter(tz_cpu *state, const void *code) {
+    CODE("push %%rbp\n push %%rbx\n push %%r12\n push %%r13\n push %%r14\n push %%r15\n sub $8, %%rsp\n"
+         "mov %%rdi, %%r8\n mov %%rsi, %%r10\n mov %%rsp, %c[host_stack](%%r8)\n"
+         "stmxcsr %c[host_mxcsr](%%r8)\n" LOAD_ALL "jmp *%%r10\n");
+}
+
+GATE void tz_translated_exit(void) {
+    CODE(STORE_RAX STORE_FLAGS("arithmetic") STORE_OTHERS "mov %%r9, %c[exit_value](%%r8)\n" LEAVE);
+}
+
+GATE void tz_translated_exit_saved(void) {
+    CODE(STORE_RAX STORE_OTHERS "mov %%r9, %c[exit_value](%%r8)\n" LEAVE);
+}
+
+static GATE void left_by_signal(void) {
+    CODE(STORE_RAX STORE_FLAGS("exit_arithmetic") STORE_OTHERS "mov $%c[by_signal], %%r10d\n" LEAVE);
+}
+
+#define STEP                                                                                                          \
+    STORE_OTHERS "add %c[code_base](%%r8), %%r10\n mov %%r10, %c[rip](%%r8)\n mov %%r9, %c[exit_value](%%r8)\n"       \
+    "mov %%r9, %c[block_end](%%r8)\n mov (%%rsp), %%rax\n mov %%rax, %c[exit_address](%%r8)\n"                        \
+    "mov %%r8, %%rbx\n movzbl %c[loaded](%%r8), %%r12d\n test %%r12d, %%r12d\n je 2f\n" STORE_VECTORS "2:\n"          \
+    "mov %%r8, %%rdi\n mov %%r9, %%rsi\n sub $8, %%rsp\n call *%c[handler](%%r9)\n add $8, %%rsp\n mov %%rbx, %%r8\n" \
+    "cmpb $0, %c[fault](%%r8)\n jne 4f\n cmpq $0, %c[block_end](%%r8)\n je 4f\n"                                      \
+    "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3:\n" LOAD_ALL "ret\n"                                              \
+    "4: mov $%c[by_step], %%r10d\n" LEAVE_WITHOUT_VECTORS
+
+GATE void tz_translated_step(void) { CODE(STORE_RAX STORE_FLAGS("arithmetic") STEP); }
+
+GATE void tz_translated_step_saved(void) { CODE(STORE_RAX STEP); }
+
+GATE void tz_translated_nothing_to_load(void) { CODE("ret\n"); }
+
+// The bits of `fpu_gates` are those of `NativeGate`: 2 is SSE, 3 is AVX.
+#define LOAD_FOR(bit, open_avx)                                                                                       \
+    "mov %%rax, %%r9\n lahf\n seto %%al\n testb $" bit ", %c[gates](%%r8)\n jne 6f\n"                                 \
+    "cmpb $0, %c[loaded](%%r8)\n jne 5f\n" LOAD_VECTORS "movb $1, %c[loaded](%%r8)\n5:\n"                             \
+    "lea tz_translated_nothing_to_load(%%rip), %%r10\n mov %%r10, %c[gate_sse](%%r8)\n" open_avx                      \
+    "add $127, %%al\n sahf\n mov %%r9, %%rax\n ret\n"                                                                 \
+    "6: add $127, %%al\n sahf\n mov %%r9, %%rax\n pop %%r9\n mov %%r9, %c[exit_address](%%r8)\n"                      \
+    "mov $%c[by_vectors], %%r10d\n jmp tz_translated_exit\n"
+
+GATE void tz_translated_load_sse(void) {
+    CODE(LOAD_FOR("4", "testb $8, %c[gates](%%r8)\n jne 7f\n mov %%r10, %c[gate_avx](%%r8)\n7:\n"));
+}
+
+GATE void tz_translated_load_avx(void) { CODE(LOAD_FOR("8", "mov %%r10, %c[gate_avx](%%r8)\n")); }
+
+// MARK: Signals
+
+enum { RANGES = 256 };
+static struct {
+    _Atomic(uintptr_t) begin, end;
+} ranges[RANGES];
+static atomic_flag adding = ATOMIC_FLAG_INIT;
+static atomic_bool installed;
+static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+static struct sigaction previous[sizeof signals / sizeof signals[0]];
+
+static bool is_generated(uintptr_t address) {
+    for (int n = 0; n < RANGES; n++) {
+        if (address >= atomic_load(&ranges[n].begin) && address < atomic_load(&ranges[n].end)) return true;
+    }
+    return false;
+}
+
+static void handle(int number, siginfo_t *info, void *context) {
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    if (is_generated((uintptr_t)registers[REG_RIP])) {
+        tz_cpu *state = (tz_cpu *)registers[REG_R8];
+        state->translated.exit_address = (uint64_t)registers[REG_RIP];
+        registers[REG_RIP] = (greg_t)(uintptr_t)left_by_signal;
+        return;
+    }
+    for (unsigned n = 0; n < sizeof signals / sizeof signals[0]; n++) {
+        if (signals[n] == number) tz_chain_signal(&previous[n], number, info, context);
+    }
+}
+
+static int install(void) {
+    if (atomic_load(&installed)) return 0;
+    struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    for (unsigned n = 0; n < sizeof signals / sizeof signals[0]; n++) {
+        if (sigaction(signals[n], &action, &previous[n]) != 0) return -errno;
+    }
+    atomic_store(&installed, true);
+    return 0;
+}
+
+int tz_translated_watch(const void *begin, const void *end) {
+    while (atomic_flag_test_and_set(&adding)) {}
+    int result = install();
+    if (result == 0) {
+        result = -ENOSPC;
+        for (int n = 0; n < RANGES; n++) {
+            if (atomic_load(&ranges[n].end) != 0) continue;
+            atomic_store(&ranges[n].begin, (uintptr_t)begin);
+            atomic_store(&ranges[n].end, (uintptr_t)end);
+            result = 0;
+            break;
+        }
+    }
+    atomic_flag_clear(&adding);
+    return result;
+}
+
+void tz_translated_unwatch(const void *begin) {
+    while (atomic_flag_test_and_set(&adding)) {}
+    for (int n = 0; n < RANGES; n++) {
+        if (atomic_load(&ranges[n].begin) == (uintptr_t)begin) atomic_store(&ranges[n].end, 0);
+    }
+    atomic_flag_clear(&adding);
+}
+
+const void *tz_translated_poll_pages(void) {
+    void *pages = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) return NULL;
+    if (mprotect((char *)pages + 4096, 4096, PROT_NONE) != 0) {
+        munmap(pages, 8192);
+        return NULL;
+    }
+    return pages;
+}

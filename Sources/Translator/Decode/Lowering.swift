@@ -1,0 +1,154 @@
+// From decoded instructions to operations: which are copied, which change shape, and which the interpreter's handlers
+// execute. Whatever is not named here is stepped, so that the translator never has to know an instruction.
+
+import CPrimitives
+import X86
+
+/// Lowers the instructions of a block.
+struct Lowering {
+    let model: CPUModel
+
+    /// The operations of a block whose first byte lies `offset` bytes into its page.
+    func lower(
+        _ instructions: UnsafeMutablePointer<tz_instruction>, count: Int, offset: Int32,
+        into operations: inout [Operation]
+    ) {
+        operations.removeAll(keepingCapacity: true)
+        var offset = offset
+        for n in 0..<count {
+            let operation = lower(instructions + n, offset)
+            operations.append(operation)
+            offset = operation.next
+        }
+    }
+
+    private func lower(_ i: UnsafeMutablePointer<tz_instruction>, _ offset: Int32) -> Operation {
+        let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic) ?? .invalid
+        var operation = Operation(kind: .step, offset: offset, instruction: i)
+        if mnemonic == .native {
+            lowerNative(i, &operation)
+        } else {
+            lowerInteger(mnemonic, i, &operation)
+        }
+        if operation.kind == .step, i.pointee.flags & UInt8(TZ_INSN_ENDS_BLOCK) != 0 { operation.kind = .stepAndLeave }
+        if operation.kind == .step || operation.kind == .stepAndLeave { operation.flags = .readsAndWrites }
+        return operation
+    }
+
+    // MARK: Integer instructions
+
+    private func lowerInteger(
+        _ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_instruction>, _ operation: inout Operation
+    ) {
+        let memory = i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0
+        let wide = i.pointee.width == 8
+        switch mnemonic {
+        case .nop, .prefetch, .cldemote: operation.kind = .nothing
+        case .lea: operation.kind = .lea
+        case .push: if wide { operation.kind = .push }
+        case .pop: if wide, !memory { operation.kind = .pop }
+        case .leave: if wide { operation.kind = .leave }
+        case .jmp: if wide { operation.kind = .jump }
+        case .jcc:
+            if wide { operation.kind = .jumpIf }
+            operation.flags = .reads
+        case .call: if wide { operation.kind = .call }
+        case .ret: if wide { operation.kind = .ret }
+        case .jmpIndirect: if wide { operation.kind = .jumpIndirect }
+        case .callIndirect: if wide { operation.kind = .callIndirect }
+        default:
+            guard let flags = copies(mnemonic, i, memory) else { return }
+            operation.flags = flags
+            operation.kind = memory ? .access : .compute
+            operation.size = memorySize(mnemonic, i)
+            operation.writes = memory && writesMemory(mnemonic, i)
+            operation.maySignal = [.div, .idiv, .cmpxchg16b].contains(mnemonic)
+        }
+    }
+
+    /// The flag use of an instruction that is copied; nil for any other.
+    private func copies(_ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_instruction>, _ memory: Bool) -> FlagUse? {
+        // AH, CH, DH and BH can't be named beside a host register that needs REX: that of an address, or of RSP.
+        if i.pointee.flags & UInt8(TZ_INSN_HIGH_BYTE) != 0, memory || i.pointee.reg == 32 || i.pointee.rm == 32 {
+            return nil
+        }
+        let form = OperandForm(rawValue: i.pointee.form) ?? .none
+        switch mnemonic {
+        case .add, .sub, .and, .or, .xor, .cmp, .test, .neg: return .writes
+        case .xadd, .cmpxchg: return .writes
+        case .adc, .sbb, .inc, .dec: return .readsAndWrites
+        case .mov, .movzx, .movsx, .movsxd, .xchg, .bswap, .not, .movnti: return FlagUse.none
+        case .movbe: return model.has(.movbe) ? FlagUse.none : nil
+        case .crc32: return model.has(.sse42) ? FlagUse.none : nil
+        case .rol, .ror, .rcl, .rcr, .shl, .shr, .sar, .shld, .shrd: return .readsAndWrites
+        case .mul, .imul, .imul2, .div, .idiv: return .readsAndWrites
+        case .cbw, .cwd: return FlagUse.none
+        // With a register as bit number the memory operand is a bit string.
+        case .bt, .bts, .btr, .btc: return memory && form == .rm_r ? nil : .readsAndWrites
+        case .bsf, .bsr: return .readsAndWrites
+        case .popcnt: return model.has(.popcnt) ? .readsAndWrites : nil
+        case .lzcnt: return model.has(.lzcnt) ? .readsAndWrites : nil
+        case .tzcnt: return model.has(.bmi1) ? .readsAndWrites : nil
+        case .adcx, .adox: return model.has(.adx) ? .readsAndWrites : nil
+        case .setcc: return .reads
+        case .cmovcc: return model.has(.cmov) ? .reads : nil
+        case .cmpxchg8b: return model.has(.cx8) ? .readsAndWrites : nil
+        case .cmpxchg16b: return model.has(.cx16) ? .readsAndWrites : nil
+        case .lahf: return model.has(.lahf) ? .reads : nil
+        case .sahf: return model.has(.lahf) ? .readsAndWrites : nil
+        case .clc, .stc, .cmc: return .readsAndWrites
+        default: return nil
+        }
+    }
+
+    private func memorySize(_ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_instruction>) -> UInt8 {
+        switch mnemonic {
+        // The decoder leaves the width of a narrower source in `row`.
+        case .movzx, .movsx, .movsxd, .crc32: UInt8(truncatingIfNeeded: i.pointee.row)
+        case .cmpxchg8b: 8
+        case .cmpxchg16b: 16
+        default: i.pointee.width
+        }
+    }
+
+    private func writesMemory(_ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_instruction>) -> Bool {
+        switch mnemonic {
+        case .cmp, .test, .bt, .mul, .imul, .div, .idiv, .imul2: return false
+        case .setcc, .xchg, .xadd, .cmpxchg, .cmpxchg8b, .cmpxchg16b, .movnti: return true
+        default: break
+        }
+        switch OperandForm(rawValue: i.pointee.form) {
+        case .r_rm, .r_rm_i: return false
+        default: return true
+        }
+    }
+
+    // MARK: Native instructions
+
+    private func lowerNative(_ i: UnsafeMutablePointer<tz_instruction>, _ operation: inout Operation) {
+        let row = NativeTable.shared.rows + Int(i.pointee.row)
+        let long = i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0
+        let memory = i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0
+        let closed: NativeGate = [.x87, .mmx, .wait]
+        guard row.pointee.isOffered(by: model, l: long), i.pointee.flags & UInt8(TZ_INSN_LOCK) == 0,
+            !row.pointee.vex || row.pointee.vvvv.kind != .none || i.pointee.vvvv == 0,
+            !row.pointee.isX87, !row.pointee.entersMMX, row.pointee.gates.isDisjoint(with: closed)
+        else { return }
+        switch row.pointee.special {
+        case .none, .zeroUpper: break
+        case .masked, .gather, .mxcsr: return
+        }
+        operation.isNative = true
+        operation.kind = memory ? .access : .compute
+        operation.size = i.pointee.width
+        operation.writes = row.pointee.rm.writes
+        operation.usesSSE = row.pointee.gates.contains(.sse)
+        operation.usesAVX = row.pointee.gates.contains(.avx)
+        operation.maySignal = row.pointee.usesMXCSR || row.pointee.aligned
+        if row.pointee.readsFlags {
+            operation.flags = .readsAndWrites
+        } else if row.pointee.writesFlags {
+            operation.flags = .writes
+        }
+    }
+}

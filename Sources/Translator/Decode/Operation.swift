@@ -1,0 +1,64 @@
+// The translator's intermediate representation: a block as a list of operations, one for each guest instruction. An
+// operation says how the instruction is to be put into host code and what the passes and the encoder must know of it; its
+// operands stay in the decoded instruction.
+
+import CPrimitives
+
+/// What an instruction does to the arithmetic flags.
+enum FlagUse: UInt8 {
+    case none
+    case reads
+    /// Writes all six, whatever they were.
+    case writes
+    /// Reads some, or leaves some as they were, or leaves some to the host CPU's choice.
+    case readsAndWrites
+
+    var needsFlags: Bool { self == .reads || self == .readsAndWrites }
+    var changesFlags: Bool { self == .writes || self == .readsAndWrites }
+}
+
+/// One guest instruction in a block.
+struct Operation {
+    enum Kind: UInt8 {
+        /// Does nothing.
+        case nothing
+        /// Copied, its operands in registers.
+        case compute
+        /// Copied, with its memory operand at a host address.
+        case access
+        case lea
+        case push, pop, leave
+        case jump, jumpIf, call, ret, jumpIndirect, callIndirect
+        /// The interpreter's handler executes it.
+        case step
+        /// The same, and the block ends.
+        case stepAndLeave
+    }
+
+    var kind: Kind
+    var flags = FlagUse.none
+    /// Bytes of the memory operand.
+    var size: UInt8 = 0
+    /// The memory operand is written.
+    var writes = false
+    /// From the allow-list of native instructions, with a row there.
+    var isNative = false
+    /// Vector registers that must be in the host's registers.
+    var usesSSE = false
+    var usesAVX = false
+    /// The host may raise a signal on it where the guest's fault is due.
+    var maySignal = false
+    /// Offset of the instruction from the page in which its block begins.
+    var offset: Int32
+    let instruction: UnsafeMutablePointer<tz_instruction>
+
+    /// Offset of the next instruction.
+    var next: Int32 { offset + Int32(instruction.pointee.length) }
+    /// Whether control does not go on to the next instruction by itself.
+    var endsBlock: Bool {
+        switch kind {
+        case .jump, .jumpIf, .call, .ret, .jumpIndirect, .callIndirect, .stepAndLeave: true
+        default: false
+        }
+    }
+}

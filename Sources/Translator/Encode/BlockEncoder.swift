@@ -1,0 +1,195 @@
+// From operations to host code: the stage's state, and its walk over a block. How operands, memory accesses and jumps are
+// encoded is in the files beside this one.
+//
+// Where the guest's arithmetic flags are is tracked along the block: in the host's flags, saved in the state, or both. An
+// access saves them before its check destroys them, and they come back when something needs them.
+
+import CPrimitives
+import X86
+
+/// A jump to code out of line, for an access that its check does not settle.
+struct SlowPath {
+    /// The displacement of the jump there.
+    var displacement: UnsafeMutablePointer<UInt8>
+    var operation: Operation
+    /// Where to go on afterwards; nil: the block ends.
+    var rejoin: UnsafeMutablePointer<UInt8>?
+    /// RAX is to be taken back from scratch first.
+    var restoresRAX = false
+}
+
+/// A jump to another block.
+struct Edge {
+    /// The displacement of the jump.
+    var displacement: UnsafeMutablePointer<UInt8>
+    var target: Int32
+    var crossesPages: Bool
+    /// The jump is conditional and leads to code out of line that prepares for the target.
+    var needsPreparation = false
+    var isBackward = false
+}
+
+/// Encodes one block.
+struct BlockEncoder: ~Copyable {
+    var code: HostAssembler
+    let gates: CodeMemory.Gates
+    /// The TLB tables of the block's context, from the state.
+    let readTable: Int32
+    let writeTable: Int32
+
+    var hostFlags = true
+    var savedFlags = false
+    var slowPaths: [SlowPath] = []
+    var edges: [Edge] = []
+    var sites: [(host: UnsafePointer<UInt8>, offset: Int32, hostFlags: Bool)] = []
+
+    /// Slow paths of the operation at hand, to rejoin behind it.
+    var openSlowPaths = 0
+
+    init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, context: Int) {
+        code = HostAssembler(at: start)
+        self.gates = gates
+        readTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_READ), context: context))
+        writeTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_WRITE), context: context))
+    }
+
+    /// Encodes the operations; returns where other blocks enter.
+    mutating func encode(_ operations: [Operation]) -> UnsafeMutablePointer<UInt8> {
+        emitLanding(operations)
+        let entry = code.cursor
+        hostFlags = true
+        savedFlags = false
+        emitVectorGate(operations)
+        for operation in operations { emit(operation) }
+        if let last = operations.last, !last.endsBlock { emitEdge(last.next, from: last.offset) }
+        emitOutOfLine()
+        return entry
+    }
+
+    private mutating func emit(_ operation: Operation) {
+        openSlowPaths = slowPaths.count
+        if operation.flags.needsFlags, operation.kind == .compute || operation.kind == .jumpIf { restoreFlags() }
+        switch operation.kind {
+        case .nothing: break
+        case .compute: emitCompute(operation)
+        case .access: emitAccess(operation)
+        case .lea: emitLEA(operation)
+        case .push: emitPush(operation)
+        case .pop: emitPop(operation)
+        case .leave: emitLeave(operation)
+        case .jump: emitEdge(target(operation), from: operation.offset)
+        case .jumpIf: emitJumpIf(operation)
+        case .call: emitCall(operation)
+        case .ret: emitReturn(operation)
+        case .jumpIndirect: emitJumpIndirect(operation)
+        case .callIndirect: emitCallIndirect(operation)
+        case .step: emitStep(operation)
+        case .stepAndLeave:
+            emitStep(operation)
+            emitLeaveByStep()
+        }
+        if operation.kind == .compute || operation.kind == .access, operation.flags.changesFlags {
+            hostFlags = true
+            savedFlags = false
+        }
+        if !operation.endsBlock {
+            for n in openSlowPaths..<slowPaths.count { slowPaths[n].rejoin = code.cursor }
+        }
+    }
+
+    /// The offset that a direct branch leads to.
+    func target(_ operation: Operation) -> Int32 {
+        operation.next &+ Int32(truncatingIfNeeded: operation.instruction.pointee.immediate)
+    }
+
+    // MARK: Flags
+
+    /// Sees to it that the flags are saved in the state. Uses the spare register.
+    mutating func saveFlags() {
+        guard !savedFlags else { return }
+        code.move(Host.spare, Host.rax)
+        code.flagsIntoAX()
+        code.instruction(Self.store16, reg: Host.rax, .memory(Host.state, StateLayout.arithmetic))
+        code.move(Host.rax, Host.spare)
+        savedFlags = true
+    }
+
+    /// Sees to it that the flags are in the host's. Uses the spare register.
+    mutating func restoreFlags() {
+        guard !hostFlags else { return }
+        emitFlagsFromState()
+        hostFlags = true
+    }
+
+    mutating func emitFlagsFromState() {
+        code.move(Host.spare, Host.rax)
+        code.instruction(HostEncoding(0xb7, map: 1), reg: Host.rax, .memory(Host.state, StateLayout.arithmetic))
+        code.flagsFromAX()
+        code.move(Host.rax, Host.spare)
+    }
+
+    private static let store16: HostEncoding = {
+        var encoding = HostEncoding(0x89)
+        encoding.operandSize = true
+        return encoding
+    }()
+
+    // MARK: Beginning
+
+    /// The way in for indirect jumps and the dispatcher: RIP is in R9, flags are saved in the state.
+    private mutating func emitLanding(_ operations: [Operation]) {
+        code.lea(Host.address, .memory(Host.address, -(operations.first?.offset ?? 0)))
+        code.store(Host.address, .memory(Host.state, StateLayout.codeBase))
+        emitFlagsFromState()
+    }
+
+    private mutating func emitVectorGate(_ operations: [Operation]) {
+        let avx = operations.contains { $0.usesAVX }
+        guard avx || operations.contains(where: { $0.usesSSE }) else { return }
+        // A call through a pointer: to nothing once the registers are loaded.
+        let gate = avx ? StateLayout.avxGate : StateLayout.sseGate
+        code.instruction(HostEncoding(0xff), reg: 2, .memory(Host.state, gate))
+        note(offset: operations.first?.offset ?? 0)
+    }
+
+    /// A signal, or a gate that does not return, may leave the code from here on at a guest instruction.
+    mutating func note(offset: Int32) {
+        sites.append((UnsafePointer(code.cursor), offset, hostFlags))
+    }
+
+    // MARK: Handlers
+
+    mutating func emitStep(_ operation: Operation) {
+        emitGateCall(operation, saved: !hostFlags)
+        hostFlags = true
+        savedFlags = true
+    }
+
+    mutating func emitGateCall(_ operation: Operation, saved: Bool) {
+        code.move(Host.address, immediate: UInt64(UInt(bitPattern: operation.instruction)))
+        code.move32(Host.spare, immediate: UInt32(bitPattern: operation.next))
+        code.call(saved ? gates.stepSaved : gates.step)
+    }
+
+    /// After a handler that has set RIP.
+    mutating func emitLeaveByStep() {
+        code.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_STEP))
+        code.jump(to: gates.exitSaved)
+    }
+
+    // MARK: Out of line
+
+    private mutating func emitOutOfLine() {
+        for slow in slowPaths {
+            code.land(slow.displacement)
+            if slow.restoresRAX { code.load(Host.rax, .memory(Host.state, StateLayout.scratch)) }
+            emitGateCall(slow.operation, saved: true)
+            if let rejoin = slow.rejoin { code.jump(to: rejoin) } else { emitLeaveByStep() }
+        }
+        for n in edges.indices where edges[n].needsPreparation {
+            code.land(edges[n].displacement)
+            hostFlags = true
+            edges[n].displacement = emitPreparation(edges[n].target, isBackward: edges[n].isBackward)
+        }
+    }
+}

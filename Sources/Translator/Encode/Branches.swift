@@ -1,0 +1,137 @@
+// Transfers of control. Direct ones are jumps that link blocks; indirect ones look their target up in a table of the
+// vCPU's. Backward ones look whether the vCPU is wanted elsewhere.
+
+import CPrimitives
+import X86
+
+extension BlockEncoder {
+    // MARK: Direct
+
+    /// A jump to the block at an offset from `code_base`, in line.
+    mutating func emitEdge(_ target: Int32, from source: Int32) {
+        restoreFlags()
+        let displacement = emitPreparation(target, isBackward: target <= source)
+        edges.append(Edge(displacement: displacement, target: target, crossesPages: target & ~0xfff != 0))
+    }
+
+    /// What has to happen on the way to a block, and the jump; returns its displacement.
+    mutating func emitPreparation(_ target: Int32, isBackward: Bool) -> UnsafeMutablePointer<UInt8> {
+        let page = target & ~0xfff
+        if isBackward {
+            // Faults when the vCPU's attention is asked for.
+            code.load(Host.address, .memory(Host.state, StateLayout.poll))
+            note(offset: target)
+            code.instruction(HostEncoding(0x8b), reg: Host.address, .memory(Host.address, 0))
+        }
+        if page != 0 {
+            code.load(Host.address, .memory(Host.state, StateLayout.codeBase))
+            code.lea(Host.address, .memory(Host.address, page))
+            code.store(Host.address, .memory(Host.state, StateLayout.codeBase))
+        }
+        return code.jump()
+    }
+
+    mutating func emitJumpIf(_ operation: Operation) {
+        let target = target(operation)
+        let backward = target <= operation.offset
+        let crosses = target & ~0xfff != 0
+        let displacement = code.jump(if: operation.instruction.pointee.opcode & 15)
+        edges.append(
+            Edge(
+                displacement: displacement, target: target, crossesPages: crosses,
+                needsPreparation: backward || crosses, isBackward: backward))
+        emitEdge(operation.next, from: operation.offset)
+    }
+
+    mutating func emitCall(_ operation: Operation) {
+        emitPushAddress(operation)
+        emitReturnAddress(operation)
+        emitEdge(target(operation), from: operation.offset)
+    }
+
+    /// Stores the return address at the host address and moves the stack pointer.
+    private mutating func emitReturnAddress(_ operation: Operation) {
+        code.load(Host.spare, .memory(Host.state, StateLayout.codeBase))
+        code.lea(Host.spare, .memory(Host.spare, operation.next))
+        code.store(Host.spare, .memory(Host.address, 0))
+        code.lea(Host.guestRSP, .memory(Host.guestRSP, -8))
+    }
+
+    // MARK: Indirect
+
+    /// Looks up the RIP in R9; the host address of its block's landing is in R10 afterwards. Leaves by the handler, which
+    /// does all of the instruction's work, where there is none, and when the vCPU's attention is asked for.
+    private mutating func emitLookup(_ operation: Operation) {
+        code.arithmetic(7, .memory(Host.state, StateLayout.attention), 0)
+        slowPaths.append(SlowPath(displacement: code.jump(if: Condition.notEqual), operation: operation))
+        code.store(Host.rax, .memory(Host.state, StateLayout.scratch))
+        // The index mixes the offset in the page with the page.
+        code.move(Host.spare, Host.address)
+        code.instruction(HostEncoding(0xc1, w: true), reg: 5, .register(Host.spare))
+        code.byte(12)
+        code.instruction(HostEncoding(0x33), reg: Host.spare, .register(Host.address))
+        code.arithmetic(4, .register(Host.spare), Int32(JumpTable.count - 1), wide: false)
+        code.instruction(HostEncoding(0xc1), reg: 4, .register(Host.spare))
+        code.byte(4)
+        code.move(Host.rax, Host.address)
+        code.instruction(HostEncoding(0x33, w: true), reg: Host.rax, .memory(Host.state, StateLayout.jumpSalt))
+        code.instruction(
+            HostEncoding(0x3b, w: true), reg: Host.rax,
+            .indexed(Host.state, Host.spare, 0, StateLayout.jumpTable))
+        slowPaths.append(
+            SlowPath(displacement: code.jump(if: Condition.notEqual), operation: operation, restoresRAX: true))
+        code.load(Host.spare, .indexed(Host.state, Host.spare, 0, StateLayout.jumpTable + 8))
+        code.load(Host.rax, .memory(Host.state, StateLayout.scratch))
+    }
+
+    private mutating func emitJumpToSpare() { code.instruction(HostEncoding(0xff), reg: 4, .register(Host.spare)) }
+
+    mutating func emitReturn(_ operation: Operation) {
+        let i = operation.instruction
+        let released = i.pointee.form == OperandForm.i.rawValue ? Int32(i.pointee.immediate & 0xffff) : 0
+        code.move(Host.address, Host.guestRSP)
+        emitCheck(operation, size: 8, write: false)
+        code.load(Host.address, .memory(Host.address, 0))
+        emitLookup(operation)
+        code.lea(Host.guestRSP, .memory(Host.guestRSP, 8 + released))
+        emitJumpToSpare()
+    }
+
+    /// The target of an indirect jump or call into R9, with flags saved.
+    private mutating func emitTarget(_ operation: Operation) {
+        let i = operation.instruction
+        if i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0 {
+            emitAddress(operation)
+            emitCheck(operation, size: 8, write: false)
+            code.load(Host.address, .memory(Host.address, 0))
+        } else {
+            saveFlags()
+            let number = i.pointee.rm / 8
+            if let host = Self.host(number) {
+                code.move(Host.address, host)
+            } else {
+                code.load(Host.address, .memory(Host.state, StateLayout.gpr(number)))
+            }
+            hostFlags = false
+        }
+    }
+
+    mutating func emitJumpIndirect(_ operation: Operation) {
+        emitTarget(operation)
+        emitLookup(operation)
+        emitJumpToSpare()
+    }
+
+    mutating func emitCallIndirect(_ operation: Operation) {
+        emitTarget(operation)
+        emitLookup(operation)
+        let target = HostOperand.memory(Host.state, StateLayout.scratch + 8)
+        let landing = HostOperand.memory(Host.state, StateLayout.scratch + 16)
+        code.store(Host.address, target)
+        code.store(Host.spare, landing)
+        emitPushAddress(operation)
+        emitReturnAddress(operation)
+        code.load(Host.address, target)
+        code.instruction(HostEncoding(0xff), reg: 4, landing)
+    }
+}

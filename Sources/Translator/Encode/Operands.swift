@@ -1,0 +1,296 @@
+// Operands: which host register stands for a guest register, and how an instruction that is copied gets its operands
+// when a guest register lives in memory or an operand is at a host address.
+
+import CPrimitives
+import X86
+
+extension BlockEncoder {
+    /// The host register that holds a guest register; nil for R8 to R11, which live in the state.
+    static func host(_ number: UInt8) -> UInt8? {
+        switch number {
+        case 4: Host.guestRSP
+        case 8...11: nil
+        default: number
+        }
+    }
+
+    /// An operand's register while an instruction runs: itself, or a temporary that holds its value.
+    private mutating func temporary(_ number: UInt8, _ temporary: UInt8, loads: Bool) -> UInt8 {
+        if let host = Self.host(number) { return host }
+        if loads { code.load(temporary, .memory(Host.state, StateLayout.gpr(number))) }
+        return temporary
+    }
+
+    private mutating func writeBack(_ number: UInt8, _ temporary: UInt8) {
+        if Self.host(number) == nil { code.store(temporary, .memory(Host.state, StateLayout.gpr(number))) }
+    }
+
+    // MARK: Addresses
+
+    /// The linear address of an instruction's memory operand into the address register. Uses the spare register.
+    mutating func emitAddress(_ operation: Operation) {
+        let i = operation.instruction
+        let displacement = i.pointee.displacement
+        let wide = i.pointee.address_mask == .max
+        if i.pointee.base == UInt8(TZ_RIP_OFFSET) {
+            code.load(Host.address, .memory(Host.state, StateLayout.codeBase))
+            // The displacement counts from the end of the instruction; the sum may not fit.
+            let sum = Int64(displacement) + Int64(operation.next)
+            if let short = Int32(exactly: sum) {
+                code.lea(Host.address, .memory(Host.address, short), wide: wide)
+            } else {
+                code.lea(Host.address, .memory(Host.address, operation.next))
+                code.lea(Host.address, .memory(Host.address, displacement), wide: wide)
+            }
+        } else {
+            let hasBase = i.pointee.base != UInt8(TZ_ZERO_OFFSET)
+            let hasIndex = i.pointee.index != UInt8(TZ_ZERO_OFFSET)
+            var base: UInt8 = 0
+            var index: UInt8 = 0
+            if hasBase { base = temporary(i.pointee.base / 8, Host.address, loads: true) }
+            if hasIndex { index = temporary(i.pointee.index / 8, Host.spare, loads: true) }
+            let operand: HostOperand =
+                switch (hasBase, hasIndex) {
+                case (true, true): .indexed(base, index, i.pointee.scale, displacement)
+                case (true, false): .memory(base, displacement)
+                case (false, true): .scaled(index, i.pointee.scale, displacement)
+                case (false, false): .absolute(displacement)
+                }
+            code.lea(Host.address, operand, wide: wide)
+        }
+        let segment = i.pointee.segment
+        if segment == UInt8(TZ_FS) || segment == UInt8(TZ_GS), i.pointee.mnemonic != Mnemonic.lea.rawValue {
+            code.load(Host.spare, .memory(Host.state, StateLayout.effectiveBase + Int32(segment) * 8))
+            code.lea(Host.address, .indexed(Host.address, Host.spare, 0, 0))
+        }
+    }
+
+    mutating func emitLEA(_ operation: Operation) {
+        let i = operation.instruction
+        emitAddress(operation)
+        let number = i.pointee.reg / 8
+        if i.pointee.width == 2 {
+            let register = temporary(number, Host.spare, loads: true)
+            var encoding = HostEncoding(0x8b)
+            encoding.operandSize = true
+            code.instruction(encoding, reg: register, .register(Host.address))
+            writeBack(number, register)
+        } else if let host = Self.host(number) {
+            code.instruction(HostEncoding(0x8b, w: i.pointee.width == 8), reg: host, .register(Host.address))
+        } else {
+            if i.pointee.width == 4 { code.instruction(HostEncoding(0x8b), reg: Host.address, .register(Host.address)) }
+            writeBack(number, Host.address)
+        }
+    }
+
+    // MARK: Copying
+
+    mutating func emitCompute(_ operation: Operation) {
+        if operation.maySignal { note(offset: operation.offset) }
+        if operation.isNative { emitNative(operation) } else { emitInteger(operation) }
+    }
+
+    mutating func emitAccess(_ operation: Operation) {
+        emitAddress(operation)
+        emitCheck(operation, size: Int32(operation.size), write: operation.writes)
+        if operation.flags.needsFlags { restoreFlags() }
+        if operation.maySignal { note(offset: operation.offset) }
+        if operation.isNative { emitNative(operation) } else { emitInteger(operation) }
+    }
+
+    /// An integer instruction with its register operands renamed, and its memory operand at [R9].
+    private mutating func emitInteger(_ operation: Operation) {
+        let i = operation.instruction
+        let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic) ?? .invalid
+        let form = OperandForm(rawValue: i.pointee.form) ?? .none
+        let memory = operation.kind == .access
+        let opcode = i.pointee.opcode
+        var encoding = HostEncoding(opcode, map: i.pointee.map, w: i.pointee.rex & 8 != 0)
+        encoding.operandSize = i.pointee.prefixes & UInt8(TZ_PREFIX_66) != 0
+        encoding.lock = i.pointee.flags & UInt8(TZ_INSN_LOCK) != 0
+        encoding.forcesREX = i.pointee.prefixes & UInt8(TZ_PREFIX_REX) != 0
+        switch mnemonic {
+        case .popcnt, .lzcnt, .tzcnt, .adox: encoding.repeatPrefix = 0xf3
+        case .crc32: encoding.repeatPrefix = 0xf2
+        default: break
+        }
+        let hasRegister: Bool =
+            switch form {
+            case .rm_r, .r_rm, .r_rm_i, .rm_r_i, .rm_r_c: true
+            default: false
+            }
+        if form == .none { return emitImplicit(encoding, i) }
+        if form == .rm_i, isAccumulatorForm(i) {
+            // The accumulator is itself, without ModRM.
+            if encoding.operandSize { code.byte(0x66) }
+            if encoding.w { code.byte(0x48) }
+            code.byte(opcode)
+            return emitImmediate(i)
+        }
+        if mnemonic == .mov, i.pointee.map == 0, opcode & 0xf0 == 0xb0 { return emitMoveImmediate(i) }
+
+        let pure = writesWhole(mnemonic, i)
+        var rm: HostOperand = .memory(Host.address, 0)
+        var rmRegister: UInt8 = 0
+        let rmNumber = i.pointee.rm / 8
+        let rmIsHigh = i.pointee.rm & 7 != 0
+        if !memory {
+            let writesRM = self.writesRM(mnemonic, form)
+            rmRegister = temporary(rmNumber, Host.address, loads: !(pure && writesRM))
+            rm = .register(rmIsHigh ? rmNumber + 4 : rmRegister)
+        }
+        var reg = i.pointee.modrm >> 3 & 7
+        let regNumber = i.pointee.reg / 8
+        let writesReg = hasRegister && self.writesRegister(mnemonic, form)
+        if mnemonic == .xchg, i.pointee.map == 0, opcode >= 0x90, opcode < 0x98 {
+            encoding.opcode = 0x87
+            reg = Host.rax
+        } else if hasRegister {
+            let register = temporary(regNumber, Host.spare, loads: !(pure && writesReg))
+            reg = i.pointee.reg & 7 != 0 ? regNumber + 4 : register
+        }
+        if mnemonic == .bswap {
+            code.byte(0x40 | (encoding.w ? 8 : 0) | rmRegister >> 3)
+            code.bytes(0x0f, 0xc8 | rmRegister & 7)
+        } else {
+            code.instruction(encoding, reg: reg, rm)
+            emitImmediate(i)
+        }
+        if writesReg { writeBack(regNumber, Host.spare) }
+        if !memory, writesRM(mnemonic, form) { writeBack(rmNumber, Host.address) }
+    }
+
+    /// Instructions whose operands are implied.
+    private mutating func emitImplicit(_ encoding: HostEncoding, _ i: UnsafeMutablePointer<tz_instruction>) {
+        if encoding.operandSize { code.byte(0x66) }
+        if encoding.w { code.byte(0x48) }
+        code.byte(encoding.opcode)
+    }
+
+    private mutating func emitMoveImmediate(_ i: UnsafeMutablePointer<tz_instruction>) {
+        let number = i.pointee.rm / 8
+        let value = UInt64(bitPattern: i.pointee.immediate)
+        switch i.pointee.width {
+        case 8, 4:
+            let whole = i.pointee.width == 8 ? value : value & 0xffff_ffff
+            let register = Self.host(number) ?? Host.address
+            code.move(register, immediate: whole)
+            writeBack(number, Host.address)
+        case 2:
+            let register = temporary(number, Host.address, loads: true)
+            var encoding = HostEncoding(0xc7)
+            encoding.operandSize = true
+            code.instruction(encoding, reg: 0, .register(register))
+            code.bytes(UInt8(truncatingIfNeeded: value), UInt8(truncatingIfNeeded: value >> 8))
+            writeBack(number, Host.address)
+        default:
+            let register = i.pointee.rm & 7 != 0 ? number + 4 : temporary(number, Host.address, loads: true)
+            var encoding = HostEncoding(0xc6)
+            encoding.forcesREX = i.pointee.prefixes & UInt8(TZ_PREFIX_REX) != 0
+            code.instruction(encoding, reg: 0, .register(register))
+            code.byte(UInt8(truncatingIfNeeded: value))
+            writeBack(number, Host.address)
+        }
+    }
+
+    /// 04, 05, 0C, … 3D, A8, A9: AL, AX, EAX or RAX and an immediate.
+    private func isAccumulatorForm(_ i: UnsafeMutablePointer<tz_instruction>) -> Bool {
+        let opcode = i.pointee.opcode
+        return i.pointee.map == 0 && (opcode < 0x40 && opcode & 7 >= 4 && opcode & 7 <= 5 || opcode & 0xfe == 0xa8)
+    }
+
+    /// The immediate that ends an integer instruction, if any.
+    private mutating func emitImmediate(_ i: UnsafeMutablePointer<tz_instruction>) {
+        let opcode = i.pointee.opcode
+        let value = i.pointee.immediate
+        let size: Int
+        if i.pointee.map == 1 {
+            size = [0xa4, 0xac, 0xba].contains(opcode) ? 1 : 0
+        } else if i.pointee.map != 0 {
+            size = 0
+        } else {
+            switch opcode {
+            case 0x80, 0x82, 0x83, 0xc0, 0xc1, 0x6b, 0xc6, 0xa8: size = 1
+            case 0x81, 0x69, 0xc7, 0xa9: size = min(Int(i.pointee.width), 4)
+            case 0xf6: size = i.pointee.modrm >> 3 & 7 < 2 ? 1 : 0
+            case 0xf7: size = i.pointee.modrm >> 3 & 7 < 2 ? min(Int(i.pointee.width), 4) : 0
+            case 0..<0x40: size = opcode & 7 == 4 ? 1 : opcode & 7 == 5 ? min(Int(i.pointee.width), 4) : 0
+            default: size = 0
+            }
+        }
+        for n in 0..<size { code.byte(UInt8(truncatingIfNeeded: value >> Int64(8 * n))) }
+    }
+
+    // MARK: What is written
+
+    /// The destination is written without being read, all 64 bits of it.
+    private func writesWhole(_ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_instruction>) -> Bool {
+        guard i.pointee.width >= 4 else { return false }
+        switch mnemonic {
+        case .mov, .movzx, .movsx, .movsxd, .movbe, .popcnt, .lzcnt, .tzcnt: return true
+        case .imul2: return i.pointee.form == OperandForm.r_rm_i.rawValue
+        default: return false
+        }
+    }
+
+    private func writesRegister(_ mnemonic: Mnemonic, _ form: OperandForm) -> Bool {
+        switch mnemonic {
+        case .xchg, .xadd: true
+        case .cmp, .test: false
+        default: form == .r_rm || form == .r_rm_i
+        }
+    }
+
+    private func writesRM(_ mnemonic: Mnemonic, _ form: OperandForm) -> Bool {
+        switch mnemonic {
+        case .cmp, .test, .bt, .mul, .imul, .div, .idiv: false
+        default: form != .r_rm && form != .r_rm_i
+        }
+    }
+
+    // MARK: Native instructions
+
+    /// An instruction from the allow-list. Vector registers are themselves.
+    private mutating func emitNative(_ operation: Operation) {
+        let i = operation.instruction
+        let row = NativeTable.shared.rows + Int(i.pointee.row)
+        let memory = operation.kind == .access
+        let long = i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0
+        if !row.pointee.hasModRM {
+            code.bytes(0xc5, long ? 0xfc : 0xf8, row.pointee.opcode)
+            return
+        }
+        var encoding = HostEncoding(row.pointee.opcode, map: row.pointee.map, w: i.pointee.rex & 8 != 0)
+        var rm: HostOperand = .memory(Host.address, 0)
+        let rmIsGPR = !memory && row.pointee.rm.kind == .gpr
+        if !memory {
+            rm = .register(
+                rmIsGPR ? temporary(i.pointee.rm, Host.address, loads: row.pointee.rm.reads) : i.pointee.rm)
+        }
+        let vvvvIsGPR = row.pointee.vvvv.kind == .gpr
+        let vvvvTemporary = row.pointee.vvvv.writes ? Host.address : Host.spare
+        if row.pointee.vex {
+            let vvvv =
+                vvvvIsGPR
+                ? temporary(i.pointee.vvvv, vvvvTemporary, loads: row.pointee.vvvv.reads) : i.pointee.vvvv
+            encoding.vex = (row.pointee.vvvv.kind == .none ? 0 : vvvv, long, row.pointee.prefix)
+        } else {
+            switch row.pointee.prefix {
+            case 1: encoding.operandSize = true
+            case 2: encoding.repeatPrefix = 0xf3
+            case 3: encoding.repeatPrefix = 0xf2
+            default: break
+            }
+        }
+        let regIsGPR = row.pointee.reg.kind == .gpr
+        let reg =
+            regIsGPR
+            ? temporary(i.pointee.reg, Host.spare, loads: row.pointee.reg.reads)
+            : row.pointee.reg.kind == .none ? row.pointee.modrmValue >> 3 & 7 : i.pointee.reg
+        code.instruction(encoding, reg: reg, rm)
+        if row.pointee.hasImmediate { code.byte(i.pointee.map) }
+        if vvvvIsGPR, row.pointee.vvvv.writes { writeBack(i.pointee.vvvv, vvvvTemporary) }
+        if rmIsGPR, row.pointee.rm.writes { writeBack(i.pointee.rm, Host.address) }
+        if regIsGPR, row.pointee.reg.writes { writeBack(i.pointee.reg, Host.spare) }
+    }
+}

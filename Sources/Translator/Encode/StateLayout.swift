@@ -1,0 +1,25 @@
+// Where generated code finds things, as displacements from the state pointer.
+
+import CPrimitives
+import X86
+
+enum StateLayout {
+    static let arithmetic = offset(\.arithmetic)
+    static let attention = offset(\.attention)
+    static let codeBase = offset(\.translated.code_base)
+    static let jumpSalt = offset(\.translated.jump_salt)
+    static let poll = offset(\.translated.poll)
+    static let sseGate = offset(\.translated.vector_gates.0)
+    static let avxGate = offset(\.translated.vector_gates.1)
+    static let scratch = offset(\.translated.scratch)
+    static let effectiveBase = offset(\.effective_base)
+    static let jumpTable = Int32(SoftwareCPU.jumpTableOffset)
+
+    /// A guest register's place in memory.
+    static func gpr(_ number: UInt8) -> Int32 { Int32(number) * 8 }
+
+    private static func offset<T>(_ path: KeyPath<tz_cpu, T>) -> Int32 {
+        // Every field of a C struct has an offset.
+        Int32(MemoryLayout<tz_cpu>.offset(of: path) ?? 0)
+    }
+}

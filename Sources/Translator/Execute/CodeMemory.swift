@@ -1,0 +1,164 @@
+// Memory for one vCPU's generated code and what goes with it: translations, links and sites, each in an arena that is
+// filled in order and emptied as a whole. The code is mapped twice, for writing and for execution, and never both
+// through one mapping.
+
+import CPrimitives
+import Foundation
+import VirtualCPU
+import X86
+
+/// The arenas of one translator.
+struct CodeMemory: ~Copyable {
+    static let size = 48 << 20
+    static let translationCapacity = 1 << 17
+    static let linkCapacity = 1 << 18
+    static let siteCapacity = 1 << 18
+    /// More than the code of one block can take.
+    static let largestBlock = 32 << 10
+
+    // SAFETY: two mappings of the same memory file and three allocations, all owned by this value. Only what lies behind
+    // the fill marks is written, but for jumps that are patched while their vCPU runs no generated code.
+    private let writable: UnsafeMutablePointer<UInt8>
+    private let executable: UnsafeMutablePointer<UInt8>
+    let translations: UnsafeMutablePointer<Translation>
+    let links: UnsafeMutablePointer<Link>
+    let sites: UnsafeMutablePointer<Site>
+    private(set) var translationCount = 0
+    private(set) var linkCount = 0
+    private(set) var siteCount = 0
+    private var used = 0
+    private let reserved: Int
+    /// Jumps to the C functions that generated code calls and jumps to, within reach of it.
+    let gates: Gates
+
+    /// The addresses of those jumps, in the writable mapping.
+    struct Gates {
+        let exit: UnsafePointer<UInt8>
+        let exitSaved: UnsafePointer<UInt8>
+        let step: UnsafePointer<UInt8>
+        let stepSaved: UnsafePointer<UInt8>
+    }
+
+    init() throws(EngineError) {
+        (writable, executable) = try Self.map()
+        translations = .allocate(capacity: Self.translationCapacity)
+        links = .allocate(capacity: Self.linkCapacity)
+        sites = .allocate(capacity: Self.siteCapacity)
+        var code = HostAssembler(at: writable)
+        func gate(_ function: @convention(c) () -> Void) -> UnsafePointer<UInt8> {
+            let start = UnsafePointer(code.cursor)
+            code.bytes(0xff, 0x25, 0, 0, 0, 0)  // jmp [rip]
+            code.int64(UInt64(UInt(bitPattern: unsafeBitCast(function, to: UnsafeRawPointer.self))))
+            return start
+        }
+        gates = Gates(
+            exit: gate(tz_translated_exit), exitSaved: gate(tz_translated_exit_saved), step: gate(tz_translated_step),
+            stepSaved: gate(tz_translated_step_saved))
+        reserved = (code.cursor - writable + 63) & ~63
+        used = reserved
+    }
+
+    /// Both mappings of a new memory file; signals in the executable one are watched for.
+    private static func map() throws(EngineError) -> (UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<UInt8>) {
+        let descriptor = tz_memfd_create("translated-code")
+        guard descriptor >= 0 else { throw unavailable(-descriptor) }
+        defer { close(descriptor) }
+        guard ftruncate(descriptor, size) == 0,
+            let writable = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), writable != MAP_FAILED
+        else { throw unavailable(errno) }
+        guard let executable = mmap(nil, size, PROT_READ | PROT_EXEC, MAP_SHARED, descriptor, 0),
+            executable != MAP_FAILED
+        else {
+            let error = errno
+            munmap(writable, size)
+            throw unavailable(error)
+        }
+        let error = tz_translated_watch(executable, executable + size)
+        guard error == 0 else {
+            munmap(writable, size)
+            munmap(executable, size)
+            throw unavailable(-error)
+        }
+        return (
+            writable.assumingMemoryBound(to: UInt8.self), executable.assumingMemoryBound(to: UInt8.self)
+        )
+    }
+
+    deinit {
+        tz_translated_unwatch(executable)
+        munmap(writable, Self.size)
+        munmap(executable, Self.size)
+        translations.deallocate()
+        links.deallocate()
+        sites.deallocate()
+    }
+
+    private static func unavailable(_ error: Int32) -> EngineError {
+        EngineError("the host gives no executable memory for translated code: \(String(cString: strerror(error)))")
+    }
+
+    // MARK: Filling
+
+    /// Whether one more block fits, whatever it is.
+    var hasRoom: Bool {
+        used + Self.largestBlock <= Self.size && translationCount < Self.translationCapacity
+            && linkCount + 8 <= Self.linkCapacity && siteCount + Block.maximumCount + 8 <= Self.siteCapacity
+    }
+
+    /// Where the next block's code goes, in the writable mapping.
+    var next: UnsafeMutablePointer<UInt8> { writable + used }
+
+    /// Bytes of code.
+    var codeSize: Int { used - reserved }
+
+    mutating func addLink(_ link: Link) -> Int32 {
+        links[linkCount] = link
+        linkCount += 1
+        return Int32(linkCount - 1)
+    }
+
+    mutating func addSite(_ host: UnsafePointer<UInt8>, offset: Int32, hostFlags: Bool) {
+        sites[siteCount] = Site(host: UInt32(host - UnsafePointer(writable)), offset: offset, hostFlags: hostFlags)
+        siteCount += 1
+    }
+
+    /// Enters a translation whose code was written at `next`.
+    mutating func add(_ translation: Translation) -> UnsafeMutablePointer<Translation> {
+        let place = translations + translationCount
+        place.initialize(to: translation)
+        translationCount += 1
+        used = (translation.end - writable + 15) & ~15
+        return place
+    }
+
+    /// Forgets everything.
+    mutating func removeAll() {
+        used = reserved
+        translationCount = 0
+        linkCount = 0
+        siteCount = 0
+    }
+
+    // MARK: Addresses
+
+    /// What the host executes for code that was written at an address.
+    @inline(__always) func executable(_ address: UnsafePointer<UInt8>) -> UnsafePointer<UInt8> {
+        UnsafePointer(executable + (address - UnsafePointer(writable)))
+    }
+
+    /// The site at the executable address at which a signal stopped generated code; nil if none can be there.
+    func site(at address: UInt64) -> Site? {
+        let start = UInt64(UInt(bitPattern: executable))
+        guard address >= start, address - start < UInt64(used) else { return nil }
+        let host = UInt32(truncatingIfNeeded: address - start)
+        // Sites are in order of their addresses.
+        var low = 0
+        var high = siteCount
+        while low < high {
+            let middle = (low + high) / 2
+            if sites[middle].host <= host { low = middle + 1 } else { high = middle }
+        }
+        guard low > 0, host - sites[low - 1].host < 64 else { return nil }
+        return sites[low - 1]
+    }
+}

@@ -1,0 +1,47 @@
+// What the translator keeps of a block that it has translated, and of the jumps between such blocks.
+
+import CPrimitives
+import X86
+
+/// A translated block.
+struct Translation {
+    var block: UnsafeMutablePointer<Block>
+    /// Where other code jumps to, `code_base` and flags in place.
+    var entry: UnsafeMutablePointer<UInt8>
+    /// Where indirect jumps and the dispatcher enter: R9 holds RIP, flags are saved.
+    var landing: UnsafeMutablePointer<UInt8>
+    /// The end of its code; it begins at `landing`.
+    var end: UnsafeMutablePointer<UInt8>
+    /// Its sites in `CodeMemory`.
+    var firstSite: Int32
+    var siteCount: Int32
+    /// Head of the list of links that lead here; -1 ends it.
+    var firstIncoming: Int32 = -1
+    var isAlive = true
+}
+
+/// A direct jump out of a block, to another block or, while it is not linked, to the dispatcher.
+struct Link {
+    /// The displacement of the jump instruction.
+    var displacement: UnsafeMutablePointer<UInt8>
+    /// Where it leads while it is not linked.
+    var stub: UnsafeMutablePointer<UInt8>
+    /// The target's offset in its page.
+    var target: Int32
+    /// The target lies in another page than the source: linked only while addresses lead where they led.
+    var crossesPages: Bool
+    /// The block it leads to, and the next link that leads there.
+    var destination: UnsafeMutablePointer<Translation>?
+    var nextIncoming: Int32 = -1
+    var previousIncoming: Int32 = -1
+}
+
+/// A place in generated code at which a signal may stop it.
+struct Site {
+    /// Offset in code memory.
+    var host: UInt32
+    /// Offset from `code_base` of the guest instruction that is to be executed (again).
+    var offset: Int32
+    /// The arithmetic flags are in the host's, not saved in the state.
+    var hostFlags: Bool
+}

@@ -1,0 +1,55 @@
+// A software VM whose vCPUs have translators: everything but running is the software CPU's.
+
+import Memory
+import VirtualCPU
+import X86
+
+/// The engine's part of a VM.
+final class TranslatedVM: EngineVM {
+    private let vm: SoftwareVM
+
+    init(_ vm: SoftwareVM) { self.vm = vm }
+
+    func map(_ region: MemoryRegion) throws(EngineError) { try vm.map(region) }
+    func unmap(_ region: MemoryRegion) throws(EngineError) { try vm.unmap(region) }
+    func protect(_ region: MemoryRegion, readOnly: Bool) throws(EngineError) {
+        try vm.protect(region, readOnly: readOnly)
+    }
+    func takeDirtyPages(_ region: MemoryRegion) throws(EngineError) -> [Int] { try vm.takeDirtyPages(region) }
+    func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU { try TranslatedCPU(vm.makeSoftwareCPU(id: id)) }
+    func setINTR(_ asserted: Bool) { vm.setINTR(asserted) }
+    @discardableResult func signalMSI(address: UInt64, data: UInt32) -> Bool {
+        vm.signalMSI(address: address, data: data)
+    }
+    func setInterruptLine(_ gsi: Int, level: Bool) { vm.setInterruptLine(gsi, level: level) }
+    func exportChips() throws(EngineError) -> ChipStates { vm.exportChips() }
+    func importChips(_ state: ChipStates) throws(EngineError) { vm.importChips(state) }
+}
+
+/// A software vCPU that runs translated code.
+// Sendable: as `SoftwareCPU`; the translator belongs to the thread that runs the vCPU.
+final class TranslatedCPU: VirtualCPU, @unchecked Sendable {
+    private let cpu: SoftwareCPU
+    private let translator: Translator
+
+    init(_ cpu: SoftwareCPU) throws(EngineError) {
+        self.cpu = cpu
+        translator = try Translator(cpu)
+    }
+
+    var id: Int { cpu.id }
+
+    /// Budgets are exact: a vCPU that has one is interpreted.
+    func run(budget: UInt64?) -> Exit { budget == nil ? translator.run() : cpu.run(budget: budget) }
+
+    func kick() { cpu.kick() }
+    func waitForEvent(nanoseconds: UInt64?) { cpu.waitForEvent(nanoseconds: nanoseconds) }
+    func exportState() throws(EngineError) -> CPUState { try cpu.exportState() }
+    func importState(_ state: CPUState) throws(EngineError) { try cpu.importState(state) }
+    func counters() -> Counters {
+        var counters = cpu.counters()
+        // Generated code does not count.
+        counters.instructions = nil
+        return counters
+    }
+}

@@ -1,0 +1,193 @@
+// Dynamic binary translation of one vCPU's code: the loop through the pipeline's stages, in their order. Blocks that ran
+// a few times are translated; everything else, and whatever an instruction needs that generated code does not do, is
+// the interpreter's.
+
+import CPrimitives
+import VirtualCPU
+import X86
+
+/// The translator of one vCPU, on whose thread all of it runs.
+final class Translator {
+    let cpu: SoftwareCPU
+    let state: UnsafeMutablePointer<tz_cpu>
+    let lowering: Lowering
+    var code: CodeMemory
+    var jumps: JumpTable
+    var operations: [Operation] = []
+    /// Links that lead to another page, which hold until addresses lead elsewhere.
+    var pageCrossingLinks: [Int32] = []
+    /// The page at which each guest-physical page with linked code was last seen.
+    var placements: [UInt64: UInt64] = [:]
+    var statistics = TranslationStatistics()
+    /// The link that generated code was left by, to be led to the next block.
+    var pendingLink: Int32 = -1
+
+    /// How often a block is interpreted before it is translated.
+    private static let threshold: UInt32 = 2
+
+    init(_ cpu: SoftwareCPU) throws(EngineError) {
+        self.cpu = cpu
+        state = cpu.state
+        lowering = Lowering(model: cpu.vm.model)
+        code = try CodeMemory()
+        jumps = JumpTable(cpu.state)
+        operations.reserveCapacity(Block.maximumCount)
+        guard let pages = tz_translated_poll_pages() else {
+            throw EngineError("the host gives no memory for translated code")
+        }
+        state.pointee.translated.poll_calm = pages
+        state.pointee.translated.poll_trap = pages + 4096
+        state.pointee.translated.vector_gates.0 = unsafeBitCast(
+            tz_translated_load_sse as @convention(c) () -> Void, to: UnsafeRawPointer.self)
+        state.pointee.translated.vector_gates.1 = unsafeBitCast(
+            tz_translated_load_avx as @convention(c) () -> Void, to: UnsafeRawPointer.self)
+        tz_calm_polls(state)
+        // Generated code holds the TLB tables of its context.
+        cpu.blockModeMask = 0x3f
+        cpu.codeObserver = self
+    }
+
+    /// Runs the guest until the machine has to decide.
+    func run() -> Exit {
+        cpu.beginRunning()
+        defer { cpu.endRunning() }
+        pendingLink = -1
+        while true {
+            if cpu.isWanted {
+                // An interrupt may lead elsewhere than the jump that left generated code.
+                pendingLink = -1
+                if let exit = cpu.attendToEvents() { return exit }
+            }
+            guard cpu.runsPlainly else {
+                interpretBlock()
+                continue
+            }
+            // Lookup.
+            guard let block = cpu.lookUpBlock() else {
+                pendingLink = -1
+                continue
+            }
+            // Translation: decoded already; lower, optimise, encode.
+            guard let translation = translation(of: block) else {
+                interpretBlock()
+                continue
+            }
+            // Link.
+            if pendingLink >= 0 { link(pendingLink, to: translation) }
+            pendingLink = -1
+            // Execute, which is left through a context switch.
+            if let error = execute(translation) { return .failed(error) }
+        }
+    }
+
+    private func interpretBlock() {
+        pendingLink = -1
+        statistics.blocksInterpreted += 1
+        cpu.interpretBlock()
+    }
+
+    /// The translation of a block, made when it has run often enough; nil before that.
+    private func translation(of block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Translation>? {
+        if let known = block.pointee.translation { return known.assumingMemoryBound(to: Translation.self) }
+        block.pointee.runs += 1
+        guard block.pointee.runs > Self.threshold else { return nil }
+        if statistics.blocksTranslated >= debugLimit { return nil }
+        guard code.hasRoom else {
+            cpu.forgetAllBlocks()
+            return nil
+        }
+        return translate(block)
+    }
+
+    private func translate(_ block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Translation> {
+        let offset = Int32(block.pointee.address & 0xfff)
+        lowering.lower(
+            block.pointee.instructions, count: Int(block.pointee.count), offset: offset, into: &operations)
+        var encoder = BlockEncoder(at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4))
+        let landing = code.next
+        let entry = encoder.encode(operations)
+        let firstSite = code.siteCount
+        for site in encoder.sites { code.addSite(site.host, offset: site.offset, hostFlags: site.hostFlags) }
+        for edge in encoder.edges {
+            let stub = encoder.code.cursor
+            HostAssembler.patch(edge.displacement, to: stub)
+            let number = code.addLink(
+                Link(
+                    displacement: edge.displacement, stub: stub, target: edge.target & 0xfff,
+                    crossesPages: edge.crossesPages))
+            encoder.code.move32(Host.address, immediate: UInt32(bitPattern: number))
+            encoder.code.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_LINK))
+            encoder.code.jump(to: code.gates.exit)
+        }
+        let translation = code.add(
+            Translation(
+                block: block, entry: entry, landing: landing, end: encoder.code.cursor, firstSite: Int32(firstSite),
+                siteCount: Int32(code.siteCount - firstSite)))
+        block.pointee.translation = UnsafeMutableRawPointer(translation)
+        statistics.blocksTranslated += 1
+        if statistics.blocksTranslated == debugLimit { debugDump(block, landing, encoder.code.cursor) }
+        statistics.instructionsTranslated += UInt64(block.pointee.count)
+        return translation
+    }
+
+    /// Runs generated code from a block on, and sees to what it was left for.
+    private func execute(_ translation: UnsafeMutablePointer<Translation>) -> EngineError? {
+        let rip = state.pointee.rip
+        let mode = translation.pointee.block.pointee.mode
+        place(translation, at: rip)
+        jumps.insert(code.executable(translation.pointee.landing), at: rip, mode: mode)
+        state.pointee.translated.jump_salt = jumps.salt(mode: mode)
+        state.pointee.translated.code_base = rip &- translation.pointee.block.pointee.address & 0xfff
+        statistics.entries += 1
+        let entry = code.executable(translation.pointee.entry)
+        let reason = Int(tz_translated_enter(state, entry))
+        state.pointee.block_start = nil
+        switch reason {
+        case Int(TZ_LEFT_BY_LINK):
+            pendingLink = Int32(truncatingIfNeeded: state.pointee.translated.exit_value)
+            let target = code.links[Int(pendingLink)].target
+            state.pointee.rip = state.pointee.translated.code_base &+ UInt64(target)
+            statistics.linkExits += 1
+        case Int(TZ_LEFT_BY_STEP):
+            statistics.stepExits += 1
+            if state.pointee.fault_pending != 0,
+                let instruction = UnsafePointer<tz_instruction>(
+                    bitPattern: UInt(state.pointee.translated.exit_value))
+            {
+                cpu.deliverFault(of: instruction)
+            }
+        default: return leftBySignal(reason)
+        }
+        return nil
+    }
+
+    /// Generated code was stopped at an instruction that is to be executed (again): by the interpreter, which raises what
+    /// is due, if it was not a poll.
+    private func leftBySignal(_ reason: Int) -> EngineError? {
+        guard let site = code.site(at: state.pointee.translated.exit_address) else {
+            return EngineError("generated code faulted at an unexpected place")
+        }
+        state.pointee.rip = state.pointee.translated.code_base &+ UInt64(bitPattern: Int64(site.offset))
+        if reason == Int(TZ_LEFT_BY_VECTORS) {
+            interpretBlock()
+            return nil
+        }
+        if site.hostFlags { state.pointee.arithmetic = state.pointee.translated.exit_arithmetic }
+        statistics.signals += 1
+        if tz_atomic_load(&state.pointee.attention) == 0 { cpu.interpretInstruction() }
+        return nil
+    }
+}
+
+/// What the translator has done.
+struct TranslationStatistics {
+    var blocksTranslated: UInt64 = 0
+    var instructionsTranslated: UInt64 = 0
+    var blocksInterpreted: UInt64 = 0
+    var entries: UInt64 = 0
+    var linkExits: UInt64 = 0
+    var stepExits: UInt64 = 0
+    var signals: UInt64 = 0
+    var linksMade: UInt64 = 0
+    var linksCut: UInt64 = 0
+}

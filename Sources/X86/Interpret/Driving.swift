@@ -1,0 +1,65 @@
+// The interpreter as a part of another engine: what drives a software vCPU from outside steps it through these few
+// functions, on the vCPU's own thread.
+
+import CPrimitives
+import VirtualCPU
+
+extension SoftwareCPU {
+    /// To be called when the vCPU's thread begins to execute the guest, and when it ends: between the two it answers
+    /// the requests of other threads in `attendToEvents`.
+    package func beginRunning() {
+        requests.running.store(true, ordering: .sequentiallyConsistent)
+        if state.pointee.activity != UInt8(TZ_ACTIVE) { requestAttention() }
+    }
+
+    /// See `beginRunning`.
+    package func endRunning() { requests.running.store(false, ordering: .sequentiallyConsistent) }
+
+    /// Whether `attendToEvents` has anything to look at. What happens from now on stops generated code at its next poll.
+    @inline(__always) package var isWanted: Bool {
+        tz_calm_polls(state)
+        return tz_atomic_load(&state.pointee.attention) != 0
+    }
+
+    /// Takes interrupts and requests that are due, between two instructions. Returns an exit when the machine has to
+    /// decide.
+    package func attendToEvents() -> Exit? { attend() }
+
+    /// Whether the next instruction needs nothing but what its block says: no breakpoint, single step or interrupt shadow, no
+    /// alignment check, 64-bit mode.
+    @inline(__always) package var runsPlainly: Bool {
+        let special =
+            state.pointee.shadow & Self.instructionShadow | state.pointee.breakpoints | state.pointee.alignment_checks
+            | state.pointee.trap_after
+        return special == 0 && state.pointee.code_width == 8
+    }
+
+    /// Interprets the block at RIP.
+    package func interpretBlock() { step(.max) }
+
+    /// Interprets the instruction at RIP.
+    package func interpretInstruction() { step(1) }
+
+    /// The block at RIP; nil after the fault of fetching it, which is delivered.
+    @inline(__always) package func lookUpBlock() -> UnsafeMutablePointer<Block>? {
+        do throws(GuestFault) { return try currentBlock() } catch {
+            CPU(state).raise(error)
+            CPU(state).deliverPendingFault()
+            return nil
+        }
+    }
+
+    /// Forgets all decoded code, to make room.
+    package func forgetAllBlocks() { forgetAllCode() }
+
+    /// Delivers the fault that an instruction's handler left, with RIP behind the instruction.
+    package func deliverFault(of instruction: UnsafePointer<tz_instruction>) {
+        state.pointee.rip &-= UInt64(instruction.pointee.length)
+        CPU(state).deliverPendingFault(instruction)
+    }
+
+    /// Where the TLB table of a kind and context (`TZ_TLB_*`) lies, from the state in bytes.
+    package static func tlbTable(_ kind: Int, context: Int) -> Int {
+        tlbOffset + (kind * TLB.contexts + context) * TLB.entries * MemoryLayout<tz_tlb_entry>.stride
+    }
+}
