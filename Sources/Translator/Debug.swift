@@ -12,3 +12,11 @@ extension Translator {
         _ = host
     }
 }
+
+nonisolated(unsafe) var stepCounts = [UInt16: Int]()
+func debugReport(_ t: Translator) {
+    var text = "\(t.statistics)\n code \(t.code.codeSize) links \(t.code.linkCount) sites \(t.code.siteCount)\n"
+    text += "\(debugForget)\n"
+    for (k, v) in stepCounts.sorted(by: { $0.value > $1.value }).prefix(25) { text += "  \(Mnemonic(rawValue: k)!) \(v)\n" }
+    FileHandle.standardError.write(Data(text.utf8))
+}

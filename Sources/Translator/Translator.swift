@@ -14,10 +14,8 @@ final class Translator {
     var code: CodeMemory
     var jumps: JumpTable
     var operations: [Operation] = []
-    /// Links that lead to another page, which hold until addresses lead elsewhere.
-    var pageCrossingLinks: [Int32] = []
-    /// The page at which each guest-physical page with linked code was last seen.
-    var placements: [UInt64: UInt64] = [:]
+    /// What holds until addresses lead elsewhere.
+    var mobility = Mobility()
     var statistics = TranslationStatistics()
     /// The link that generated code was left by, to be led to the next block.
     var pendingLink: Int32 = -1
@@ -50,7 +48,7 @@ final class Translator {
     /// Runs the guest until the machine has to decide.
     func run() -> Exit {
         cpu.beginRunning()
-        defer { cpu.endRunning() }
+        defer { cpu.endRunning(); if state.pointee.activity != 1 { debugReport(self) } }
         pendingLink = -1
         while true {
             if cpu.isWanted {
@@ -102,7 +100,8 @@ final class Translator {
     private func translate(_ block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Translation> {
         let offset = Int32(block.pointee.address & 0xfff)
         lowering.lower(
-            block.pointee.instructions, count: Int(block.pointee.count), offset: offset, into: &operations)
+            block.pointee.instructions, count: Int(block.pointee.count), offset: offset,
+            isUser: Translation.isUser(block.pointee.mode), into: &operations)
         var encoder = BlockEncoder(at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4))
         let landing = code.next
         let entry = encoder.encode(operations)
@@ -150,12 +149,15 @@ final class Translator {
             statistics.linkExits += 1
         case Int(TZ_LEFT_BY_STEP):
             statistics.stepExits += 1
+            if let instruction = UnsafePointer<tz_instruction>(
+                    bitPattern: UInt(state.pointee.translated.exit_value)) { stepCounts[instruction.pointee.mnemonic, default: 0] += 1 }
             if state.pointee.fault_pending != 0,
                 let instruction = UnsafePointer<tz_instruction>(
                     bitPattern: UInt(state.pointee.translated.exit_value))
             {
                 cpu.deliverFault(of: instruction)
             }
+        case Int(TZ_LEFT_BY_LANDING): state.pointee.rip = state.pointee.translated.exit_value
         default: return leftBySignal(reason)
         }
         return nil

@@ -10,19 +10,24 @@ struct Lowering {
 
     /// The operations of a block whose first byte lies `offset` bytes into its page.
     func lower(
-        _ instructions: UnsafeMutablePointer<tz_instruction>, count: Int, offset: Int32,
+        _ instructions: UnsafeMutablePointer<tz_instruction>, count: Int, offset: Int32, isUser: Bool,
         into operations: inout [Operation]
     ) {
         operations.removeAll(keepingCapacity: true)
         var offset = offset
         for n in 0..<count {
-            let operation = lower(instructions + n, offset)
+            var operation = lower(instructions + n, offset, isUser)
+            operation.pollsAfter = operations.last?.kind == .setInterrupts
+            // Interrupts stay out until the instruction after STI is done: only generated code that goes on sees to that.
+            if operation.kind == .setInterrupts, n == count - 1 { operation.kind = .stepAndLeave }
             operations.append(operation)
             offset = operation.next
         }
     }
 
-    private func lower(_ i: UnsafeMutablePointer<tz_instruction>, _ offset: Int32) -> Operation {
+    private func lower(
+        _ i: UnsafeMutablePointer<tz_instruction>, _ offset: Int32, _ isUser: Bool
+    ) -> Operation {
         let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic) ?? .invalid
         var operation = Operation(kind: .step, offset: offset, instruction: i)
         if mnemonic == .native {
@@ -30,9 +35,31 @@ struct Lowering {
         } else {
             lowerInteger(mnemonic, i, &operation)
         }
-        if operation.kind == .step, i.pointee.flags & UInt8(TZ_INSN_ENDS_BLOCK) != 0 { operation.kind = .stepAndLeave }
+        if !isUser { lowerPrivileged(mnemonic, &operation) }
+        if operation.kind == .step, i.pointee.flags & UInt8(TZ_INSN_ENDS_BLOCK) != 0, !goesOn(after: mnemonic) {
+            operation.kind = .stepAndLeave
+        }
         if operation.kind == .step || operation.kind == .stepAndLeave { operation.flags = .readsAndWrites }
         return operation
+    }
+
+    /// Instructions that end a decoded block, but after which generated code can go on unless their handler ends it: nothing
+    /// that blocks depend on changes.
+    private func goesOn(after mnemonic: Mnemonic) -> Bool {
+        switch mnemonic {
+        case .rdtsc, .rdtscp, .rdpmc, .in, .out, .ins, .outs, .wrfsbase, .wrgsbase: true
+        default: false
+        }
+    }
+
+    /// What is simple with all privileges.
+    private func lowerPrivileged(_ mnemonic: Mnemonic, _ operation: inout Operation) {
+        switch mnemonic {
+        case .cli: operation.kind = .clearInterrupts
+        case .sti: operation.kind = .setInterrupts
+        case .swapgs: operation.kind = .swapGS
+        default: break
+        }
     }
 
     // MARK: Integer instructions

@@ -28,6 +28,7 @@ struct Operation {
         case access
         case lea
         case push, pop, leave
+        case clearInterrupts, setInterrupts, swapGS
         case jump, jumpIf, call, ret, jumpIndirect, callIndirect
         /// The interpreter's handler executes it.
         case step
@@ -48,6 +49,8 @@ struct Operation {
     var usesAVX = false
     /// The host may raise a signal on it where the guest's fault is due.
     var maySignal = false
+    /// The instruction follows one that may have let interrupts in: whether any waits is looked at after it.
+    var pollsAfter = false
     /// Offset of the instruction from the page in which its block begins.
     var offset: Int32
     let instruction: UnsafeMutablePointer<tz_instruction>

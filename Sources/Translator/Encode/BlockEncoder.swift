@@ -16,6 +16,8 @@ struct SlowPath {
     var rejoin: UnsafeMutablePointer<UInt8>?
     /// RAX is to be taken back from scratch first.
     var restoresRAX = false
+    /// The block ends after the handler though the operation does not end blocks.
+    var leaves = false
 }
 
 /// A jump to another block.
@@ -45,6 +47,8 @@ struct BlockEncoder: ~Copyable {
 
     /// Slow paths of the operation at hand, to rejoin behind it.
     var openSlowPaths = 0
+    /// Jumps look whether the vCPU is wanted elsewhere even if they lead forwards.
+    var pollsNext = false
 
     init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, context: Int) {
         code = HostAssembler(at: start)
@@ -68,6 +72,7 @@ struct BlockEncoder: ~Copyable {
 
     private mutating func emit(_ operation: Operation) {
         openSlowPaths = slowPaths.count
+        pollsNext = operation.pollsAfter
         if operation.flags.needsFlags, operation.kind == .compute || operation.kind == .jumpIf { restoreFlags() }
         switch operation.kind {
         case .nothing: break
@@ -77,6 +82,9 @@ struct BlockEncoder: ~Copyable {
         case .push: emitPush(operation)
         case .pop: emitPop(operation)
         case .leave: emitLeave(operation)
+        case .clearInterrupts: emitClearInterrupts()
+        case .setInterrupts: emitSetInterrupts(operation)
+        case .swapGS: emitSwapGS()
         case .jump: emitEdge(target(operation), from: operation.offset)
         case .jumpIf: emitJumpIf(operation)
         case .call: emitCall(operation)
@@ -86,14 +94,16 @@ struct BlockEncoder: ~Copyable {
         case .step: emitStep(operation)
         case .stepAndLeave:
             emitStep(operation)
-            emitLeaveByStep()
+            emitLeaveByStep(operation)
         }
         if operation.kind == .compute || operation.kind == .access, operation.flags.changesFlags {
             hostFlags = true
             savedFlags = false
         }
+        pollsNext = false
         if !operation.endsBlock {
-            for n in openSlowPaths..<slowPaths.count { slowPaths[n].rejoin = code.cursor }
+            for n in openSlowPaths..<slowPaths.count where !slowPaths[n].leaves { slowPaths[n].rejoin = code.cursor }
+            if operation.pollsAfter { emitPoll(at: operation.next) }
         }
     }
 
@@ -172,7 +182,8 @@ struct BlockEncoder: ~Copyable {
     }
 
     /// After a handler that has set RIP.
-    mutating func emitLeaveByStep() {
+    mutating func emitLeaveByStep(_ operation: Operation) {
+        code.move(Host.address, immediate: UInt64(UInt(bitPattern: operation.instruction)))
         code.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_STEP))
         code.jump(to: gates.exitSaved)
     }
@@ -184,7 +195,7 @@ struct BlockEncoder: ~Copyable {
             code.land(slow.displacement)
             if slow.restoresRAX { code.load(Host.rax, .memory(Host.state, StateLayout.scratch)) }
             emitGateCall(slow.operation, saved: true)
-            if let rejoin = slow.rejoin { code.jump(to: rejoin) } else { emitLeaveByStep() }
+            if let rejoin = slow.rejoin { code.jump(to: rejoin) } else { emitLeaveByStep(slow.operation) }
         }
         for n in edges.indices where edges[n].needsPreparation {
             code.land(edges[n].displacement)

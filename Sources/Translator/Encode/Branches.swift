@@ -10,19 +10,14 @@ extension BlockEncoder {
     /// A jump to the block at an offset from `code_base`, in line.
     mutating func emitEdge(_ target: Int32, from source: Int32) {
         restoreFlags()
-        let displacement = emitPreparation(target, isBackward: target <= source)
+        let displacement = emitPreparation(target, isBackward: target <= source || pollsNext)
         edges.append(Edge(displacement: displacement, target: target, crossesPages: target & ~0xfff != 0))
     }
 
     /// What has to happen on the way to a block, and the jump; returns its displacement.
     mutating func emitPreparation(_ target: Int32, isBackward: Bool) -> UnsafeMutablePointer<UInt8> {
         let page = target & ~0xfff
-        if isBackward {
-            // Faults when the vCPU's attention is asked for.
-            code.load(Host.address, .memory(Host.state, StateLayout.poll))
-            note(offset: target)
-            code.instruction(HostEncoding(0x8b), reg: Host.address, .memory(Host.address, 0))
-        }
+        if isBackward { emitPoll(at: target) }
         if page != 0 {
             code.load(Host.address, .memory(Host.state, StateLayout.codeBase))
             code.lea(Host.address, .memory(Host.address, page))
@@ -31,9 +26,16 @@ extension BlockEncoder {
         return code.jump()
     }
 
+    /// A load that faults when the vCPU's attention is asked for, between two instructions.
+    mutating func emitPoll(at offset: Int32) {
+        code.load(Host.address, .memory(Host.state, StateLayout.poll))
+        note(offset: offset)
+        code.instruction(HostEncoding(0x8b), reg: Host.address, .memory(Host.address, 0))
+    }
+
     mutating func emitJumpIf(_ operation: Operation) {
         let target = target(operation)
-        let backward = target <= operation.offset
+        let backward = target <= operation.offset || pollsNext
         let crosses = target & ~0xfff != 0
         let displacement = code.jump(if: operation.instruction.pointee.opcode & 15)
         edges.append(

@@ -5,6 +5,9 @@ import X86
 
 enum StateLayout {
     static let arithmetic = offset(\.arithmetic)
+    static let systemFlags = offset(\.system_flags)
+    static let kernelGSBase = offset(\.kernel_gs_base)
+    static let gsBase = offset(\.segments.5.base)
     static let attention = offset(\.attention)
     static let codeBase = offset(\.translated.code_base)
     static let jumpSalt = offset(\.translated.jump_salt)

@@ -18,7 +18,7 @@ extension Translator {
         link.pointee.previousIncoming = -1
         if first >= 0 { code.links[Int(first)].previousIncoming = number }
         destination.pointee.firstIncoming = number
-        if crosses { pageCrossingLinks.append(number) }
+        if crosses { mobility[destination.pointee.isUser].links.append(number) }
         statistics.linksMade += 1
     }
 
@@ -40,16 +40,49 @@ extension Translator {
 
     /// A block is about to run at a linear address. Links across pages were made for one place of their page: if it
     /// is seen at another, they go.
-    func place(_ translation: UnsafeMutablePointer<Translation>, at rip: UInt64) {
-        let page = translation.pointee.block.pointee.address >> 12
-        guard let known = placements[page] else {
-            placements[page] = rip >> 12
+    @inline(__always) func place(_ translation: UnsafeMutablePointer<Translation>, at rip: UInt64) {
+        let page = rip >> 12
+        if translation.pointee.placedPage == page, translation.pointee.placedEpoch == mobility[translation.pointee.isUser].epoch {
             return
         }
-        if known != rip >> 12 {
-            jumpsForgotten()
-            placements[page] = rip >> 12
+        placeAnew(translation, page)
+    }
+
+    private func placeAnew(_ translation: UnsafeMutablePointer<Translation>, _ page: UInt64) {
+        let isUser = translation.pointee.isUser
+        let physical = translation.pointee.block.pointee.address >> 12
+        if let known = mobility[isUser].placements[physical], known != page {
+            jumpsForgotten(user: isUser, supervisor: !isUser)
         }
+        mobility[isUser].placements[physical] = page
+        translation.pointee.placedPage = page
+        translation.pointee.placedEpoch = mobility[isUser].epoch
+    }
+}
+
+/// What holds only as long as linear addresses lead where they led: kept apart for user and supervisor code.
+struct Mobility {
+    struct Half {
+        /// Links to another page.
+        var links: [Int32] = []
+        /// The linear page at which each guest-physical page was seen.
+        var placements: [UInt64: UInt64] = [:]
+        /// Counts the times that all of this was forgotten.
+        var epoch: UInt64 = 1
+
+        mutating func removeAll() {
+            links.removeAll(keepingCapacity: true)
+            placements.removeAll(keepingCapacity: true)
+            epoch += 1
+        }
+    }
+
+    private var user = Half()
+    private var supervisor = Half()
+
+    subscript(isUser: Bool) -> Half {
+        @inline(__always) _read { if isUser { yield user } else { yield supervisor } }
+        @inline(__always) _modify { if isUser { yield &user } else { yield &supervisor } }
     }
 }
 
@@ -57,22 +90,29 @@ extension Translator: CodeObserver {
     func blockForgotten(_ block: UnsafeMutablePointer<Block>) {
         guard let translation = block.pointee.translation?.assumingMemoryBound(to: Translation.self) else { return }
         block.pointee.translation = nil
-        translation.pointee.isAlive = false
         while translation.pointee.firstIncoming >= 0 { cut(translation.pointee.firstIncoming) }
+        // Indirect jumps may still find it: they leave right there.
+        var landing = HostAssembler(at: translation.pointee.landing)
+        landing.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_LANDING))
+        landing.jump(to: code.gates.exitSaved)
     }
 
     func allBlocksForgotten() {
         pendingLink = -1
         code.removeAll()
-        pageCrossingLinks.removeAll(keepingCapacity: true)
-        placements.removeAll(keepingCapacity: true)
-        jumps.removeAll()
+        mobility[true].removeAll()
+        mobility[false].removeAll()
+        jumps.removeAll(user: true, supervisor: true)
     }
 
-    func jumpsForgotten() {
-        jumps.removeAll()
-        for number in pageCrossingLinks { cut(number) }
-        pageCrossingLinks.removeAll(keepingCapacity: true)
-        placements.removeAll(keepingCapacity: true)
+    func jumpsForgotten(user: Bool, supervisor: Bool) {
+        jumps.removeAll(user: user, supervisor: supervisor)
+        if user { forgetLinks(ofUser: true) }
+        if supervisor { forgetLinks(ofUser: false) }
+    }
+
+    private func forgetLinks(ofUser isUser: Bool) {
+        for number in mobility[isUser].links { cut(number) }
+        mobility[isUser].removeAll()
     }
 }

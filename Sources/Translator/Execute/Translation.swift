@@ -17,7 +17,13 @@ struct Translation {
     var siteCount: Int32
     /// Head of the list of links that lead here; -1 ends it.
     var firstIncoming: Int32 = -1
-    var isAlive = true
+    /// The linear page at which it was last seen, and when (`Mobility`).
+    var placedPage: UInt64 = 0
+    var placedEpoch: UInt64 = 0
+
+    /// Whether blocks of a mode are user code.
+    static func isUser(_ mode: UInt8) -> Bool { mode >> 4 == UInt8(TZ_TLB_USER) }
+    var isUser: Bool { Self.isUser(block.pointee.mode) }
 }
 
 /// A direct jump out of a block, to another block or, while it is not linked, to the dispatcher.

@@ -281,8 +281,8 @@ enum OpcodeMap {
         f7/7 idiv rm v
         f8 clc none -
         f9 stc none -
-        fa cli none - end
-        fb sti none - end
+        fa cli none -
+        fb sti none -
         fc cld none -
         fd std none -
         fe/0 inc rm b lock
@@ -315,7 +315,7 @@ enum OpcodeMap {
         0f01=cb stac none - np end
         0f01=d0 xgetbv none - np
         0f01=d1 xsetbv none - np end
-        0f01=f8 swapgs none - only64 end
+        0f01=f8 swapgs none - only64
         0f01=f9 rdtscp none - end
         0f02 lar r_rm v srcw
         0f03 lsl r_rm v srcw

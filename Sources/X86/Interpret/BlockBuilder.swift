@@ -11,7 +11,7 @@ extension SoftwareCPU {
             cpu.in64BitMode
             ? state.pointee.rip : (state.pointee.rip &+ state.pointee.segments.1.base) & 0xffff_ffff
         let context = decodeContext
-        if let block = jumpCache.find(linear, context: context) { return block }
+        if let block = jumpCache.find(linear, context: context), block.pointee.valid { return block }
         return try findBlock(linear, context: context)
     }
 
@@ -42,6 +42,7 @@ extension SoftwareCPU {
         _ block: UnsafeMutablePointer<Block>, _ linear: UInt64, _ context: UInt64
     ) -> UnsafeMutablePointer<Block> {
         jumpCache.insert(block, at: linear, context: context)
+        noteJump(linear, crossing: block.pointee.secondPage != Block.noPage)
         return block
     }
 

@@ -36,8 +36,8 @@ package protocol CodeObserver: AnyObject {
     func blockForgotten(_ block: UnsafeMutablePointer<Block>)
     /// All blocks are about to go.
     func allBlocksForgotten()
-    /// Linear addresses may lead elsewhere.
-    func jumpsForgotten()
+    /// Linear addresses in user code, supervisor code, or both may lead elsewhere.
+    func jumpsForgotten(user: Bool, supervisor: Bool)
 }
 
 /// The blocks made from one page.

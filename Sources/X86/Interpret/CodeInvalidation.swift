@@ -88,7 +88,6 @@ extension SoftwareCPU {
     /// Forgets the blocks with bytes in a page.
     func dropCode(page: UInt64) {
         codeCache.removePage(page)
-        forgetJumps()
         state.pointee.counters.code_invalidations += 1
     }
 
@@ -99,10 +98,45 @@ extension SoftwareCPU {
         forgetJumps()
     }
 
-    /// Where linear addresses lead has changed: blocks have to be looked up again.
-    func forgetJumps() {
-        jumpCache.flush()
-        codeObserver?.jumpsForgotten()
+    // MARK: Where linear addresses lead
+
+    /// Everything may lead elsewhere.
+    func forgetJumps() { forgetJumps(user: true, supervisor: true, "all") }
+
+    /// What is not in global pages may.
+    func forgetNonGlobalJumps() { forgetJumps(user: true, supervisor: !jumpPages.supervisorIsGlobal, "nonglobal") }
+
+    /// One 4-KiB page may.
+    func forgetJumps(page linear: UInt64) {
+        let user = jumpPages.user.mayContain(linear)
+        let supervisor = jumpPages.supervisor.mayContain(linear)
+        if user || supervisor { forgetJumps(user: user, supervisor: supervisor, "page") }
+    }
+
+    private func forgetJumps(user: Bool, supervisor: Bool, _ why: String = #function) {
+        debugForget["\(why) \(user) \(supervisor)", default: 0] += 1
+        if user { jumpPages.user.removeAll() }
+        if supervisor {
+            jumpPages.supervisor.removeAll()
+            jumpPages.supervisorIsGlobal = true
+        }
+        jumpCache.flush(user: user, supervisor: supervisor)
+        codeObserver?.jumpsForgotten(user: user, supervisor: supervisor)
+    }
+
+    /// Notes that a block was found at a linear address.
+    func noteJump(_ linear: UInt64, crossing: Bool) {
+        if state.pointee.tlb_context == UInt8(TZ_TLB_USER) {
+            jumpPages.user.insert(linear)
+            if crossing { jumpPages.user.insert(linear &+ 4096) }
+        } else {
+            jumpPages.supervisor.insert(linear)
+            if crossing { jumpPages.supervisor.insert(linear &+ 4096) }
+            let cpu = CPU(state)
+            if !cpu.isFetchGlobal(linear) || crossing && !cpu.isFetchGlobal(linear &+ 4096) {
+                jumpPages.supervisorIsGlobal = false
+            }
+        }
     }
 
     func memoryMapChanged() {
@@ -158,3 +192,5 @@ extension SoftwareCPU {
         }
     }
 }
+
+nonisolated(unsafe) package var debugForget = [String: Int]()

@@ -16,6 +16,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     let localAPIC: LocalAPIC
     let codeCache = CodeCache()
     var jumpCache = JumpCache()
+    var jumpPages = JumpPages()
     var codeBytes = CodeBytes()
     /// MSRs that are stored, with no effect on a software CPU.
     var storedRegisters = StoredRegisters()

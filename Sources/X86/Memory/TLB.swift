@@ -18,8 +18,8 @@ struct TranslationState {
     var physicalMask: UInt64 = (1 << 40) - 1
     /// Non-global entries filled since they were last flushed; more than the list holds means: look at all.
     var forgettable = 0
-    /// Some entry was filled from a page larger than 4 KiB since the last full flush.
-    var gigantic = false
+    /// A filter over the 1-GiB regions from whose pages entries were filled since the last full flush.
+    var gigantic: UInt64 = 0
     /// Data breakpoints are enabled: every access takes the slow path.
     var watching = false
 }
@@ -155,7 +155,7 @@ extension CPU {
             largeFilter[bit >> 6] |= 1 << UInt64(bit & 63)
             if page.shift > 22 {
                 attributes |= TLB.gigantic
-                bookkeeping.pointee.gigantic = true
+                bookkeeping.pointee.gigantic |= 1 << Self.giganticBit(linear)
             }
         }
         entryAttributes[index] = attributes
@@ -171,6 +171,16 @@ extension CPU {
         Int(truncatingIfNeeded: linear >> 22 ^ linear >> 34) & (TLB.filterBits &- 1)
     }
 
+    @inline(__always) private static func giganticBit(_ linear: UInt64) -> UInt64 {
+        (linear >> 30 ^ linear >> 36 ^ linear >> 42) & 63
+    }
+
+    /// Whether a page that was just fetched from is one that MOV CR3 leaves alone.
+    func isFetchGlobal(_ linear: UInt64) -> Bool {
+        let context = fetchContext(Int(state.pointee.tlb_context))
+        return entryAttributes[Self.tlbIndex(TLB.fetch, context, linear)] & TLB.global != 0
+    }
+
     // MARK: Flushing
 
     /// Forgets every translation.
@@ -181,8 +191,9 @@ extension CPU {
         for index in 0..<TLB.total { tables[index] = TLB.invalid(index) }
         largeFilter.update(repeating: 0, count: TLB.filterBits / 64)
         translation.pointee.forgettable = 0
-        translation.pointee.gigantic = false
-        forgetJumps()
+        translation.pointee.gigantic = 0
+        owner.forgetJumps()
+        endBlock()
     }
 
     /// Forgets every translation that is not global (MOV CR3; SDM volume 3, section 4.10.4.1).
@@ -201,7 +212,8 @@ extension CPU {
             }
         }
         translation.pointee.forgettable = 0
-        forgetJumps()
+        owner.forgetNonGlobalJumps()
+        endBlock()
     }
 
     /// Forgets the translations of the page that holds `linear`, of whatever size it is, in every context (INVLPG).
@@ -212,18 +224,17 @@ extension CPU {
             if tables[index].tag == linear & ~0xfff { tables[index] = TLB.invalid(index) }
         }
         let bit = Self.filterBit(linear)
-        if translation.pointee.gigantic || largeFilter[bit >> 6] & 1 << UInt64(bit & 63) != 0 {
+        if translation.pointee.gigantic >> Self.giganticBit(linear) & 1 != 0
+            || largeFilter[bit >> 6] & 1 << UInt64(bit & 63) != 0
+        {
             for index in 0..<TLB.total where entryAttributes[index] & TLB.large != 0 {
                 let shift: UInt64 = entryAttributes[index] & TLB.gigantic != 0 ? 30 : 22
                 if (tables[index].tag ^ linear) >> shift == 0 { tables[index] = TLB.invalid(index) }
             }
+            owner.forgetJumps()
+        } else {
+            owner.forgetJumps(page: linear)
         }
-        forgetJumps()
-    }
-
-    /// Code found through translations that are gone must be looked up again.
-    private func forgetJumps() {
-        owner.forgetJumps()
         endBlock()
     }
 
