@@ -48,7 +48,7 @@ final class Translator {
     /// Runs the guest until the machine has to decide.
     func run() -> Exit {
         cpu.beginRunning()
-        defer { cpu.endRunning(); if state.pointee.activity != 1 { debugReport(self) } }
+        defer { cpu.endRunning() }
         pendingLink = -1
         while true {
             if cpu.isWanted {
@@ -89,7 +89,6 @@ final class Translator {
         if let known = block.pointee.translation { return known.assumingMemoryBound(to: Translation.self) }
         block.pointee.runs += 1
         guard block.pointee.runs > Self.threshold else { return nil }
-        if statistics.blocksTranslated >= debugLimit { return nil }
         guard code.hasRoom else {
             cpu.forgetAllBlocks()
             return nil
@@ -124,7 +123,6 @@ final class Translator {
                 siteCount: Int32(code.siteCount - firstSite)))
         block.pointee.translation = UnsafeMutableRawPointer(translation)
         statistics.blocksTranslated += 1
-        if statistics.blocksTranslated == debugLimit { debugDump(block, landing, encoder.code.cursor) }
         statistics.instructionsTranslated += UInt64(block.pointee.count)
         return translation
     }
@@ -149,8 +147,6 @@ final class Translator {
             statistics.linkExits += 1
         case Int(TZ_LEFT_BY_STEP):
             statistics.stepExits += 1
-            if let instruction = UnsafePointer<tz_instruction>(
-                    bitPattern: UInt(state.pointee.translated.exit_value)) { stepCounts[instruction.pointee.mnemonic, default: 0] += 1 }
             if state.pointee.fault_pending != 0,
                 let instruction = UnsafePointer<tz_instruction>(
                     bitPattern: UInt(state.pointee.translated.exit_value))

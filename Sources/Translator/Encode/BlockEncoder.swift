@@ -94,7 +94,7 @@ struct BlockEncoder: ~Copyable {
         case .step: emitStep(operation)
         case .stepAndLeave:
             emitStep(operation)
-            emitLeaveByStep(operation)
+            emitLeaveByStep()
         }
         if operation.kind == .compute || operation.kind == .access, operation.flags.changesFlags {
             hostFlags = true
@@ -182,8 +182,7 @@ struct BlockEncoder: ~Copyable {
     }
 
     /// After a handler that has set RIP.
-    mutating func emitLeaveByStep(_ operation: Operation) {
-        code.move(Host.address, immediate: UInt64(UInt(bitPattern: operation.instruction)))
+    mutating func emitLeaveByStep() {
         code.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_STEP))
         code.jump(to: gates.exitSaved)
     }
@@ -195,7 +194,7 @@ struct BlockEncoder: ~Copyable {
             code.land(slow.displacement)
             if slow.restoresRAX { code.load(Host.rax, .memory(Host.state, StateLayout.scratch)) }
             emitGateCall(slow.operation, saved: true)
-            if let rejoin = slow.rejoin { code.jump(to: rejoin) } else { emitLeaveByStep(slow.operation) }
+            if let rejoin = slow.rejoin { code.jump(to: rejoin) } else { emitLeaveByStep() }
         }
         for n in edges.indices where edges[n].needsPreparation {
             code.land(edges[n].displacement)

@@ -7,7 +7,7 @@ import X86
 
 /// The table of one vCPU.
 struct JumpTable {
-    static let count = 4096
+    static let count = 1 << 14
 
     private struct Entry {
         var key: UInt64

@@ -101,20 +101,19 @@ extension SoftwareCPU {
     // MARK: Where linear addresses lead
 
     /// Everything may lead elsewhere.
-    func forgetJumps() { forgetJumps(user: true, supervisor: true, "all") }
+    func forgetJumps() { forgetJumps(user: true, supervisor: true) }
 
     /// What is not in global pages may.
-    func forgetNonGlobalJumps() { forgetJumps(user: true, supervisor: !jumpPages.supervisorIsGlobal, "nonglobal") }
+    func forgetNonGlobalJumps() { forgetJumps(user: true, supervisor: !jumpPages.supervisorIsGlobal) }
 
     /// One 4-KiB page may.
     func forgetJumps(page linear: UInt64) {
         let user = jumpPages.user.mayContain(linear)
         let supervisor = jumpPages.supervisor.mayContain(linear)
-        if user || supervisor { forgetJumps(user: user, supervisor: supervisor, "page") }
+        if user || supervisor { forgetJumps(user: user, supervisor: supervisor) }
     }
 
-    private func forgetJumps(user: Bool, supervisor: Bool, _ why: String = #function) {
-        debugForget["\(why) \(user) \(supervisor)", default: 0] += 1
+    private func forgetJumps(user: Bool, supervisor: Bool) {
         if user { jumpPages.user.removeAll() }
         if supervisor {
             jumpPages.supervisor.removeAll()
@@ -192,5 +191,3 @@ extension SoftwareCPU {
         }
     }
 }
-
-nonisolated(unsafe) package var debugForget = [String: Int]()

@@ -36,7 +36,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     package static let tlbOffset = (MemoryLayout<tz_cpu>.size + 63) & ~63
     package static let jumpTableOffset = (tlbOffset + TLB.size + 63) & ~63
     /// Bytes reserved for it; nothing here touches them.
-    package static let jumpTableSize = 1 << 16
+    package static let jumpTableSize = 1 << 18
 
     /// What other threads ask of this vCPU's decoded code and TLB.
     let requests = CodeRequests()
