@@ -34,7 +34,8 @@ public final class Machine: Sendable {
     }
 
     private let mappedRegions: Int
-    private let kicker: Kicker
+    let kicker: Kicker
+    private let timekeeping = Mutex(())
 
     /// The parts, with memory still empty.
     init(_ configuration: MachineConfiguration, engine: any Engine, loading: Bool) throws(MachineError) {
@@ -90,7 +91,16 @@ public final class Machine: Sendable {
         board.connect(engineVM)
         kicker.set(vcpus)
         clock.onEarlierDeadline { kicker.kick() }
-        for vcpu in vcpus { VCPUThread(vcpu: vcpu, vm: engineVM, control: control, clock: clock, end: end).start() }
+        let stopForDebugger: @Sendable (DebugEvent) -> Bool = { event in
+            guard control.stopForDebugger(event) else { return false }
+            kicker.kick()
+            return true
+        }
+        for vcpu in vcpus {
+            VCPUThread(
+                vcpu: vcpu, vm: engineVM, control: control, clock: clock, end: end, stopForDebugger: stopForDebugger
+            ).start()
+        }
     }
 
     deinit {
@@ -108,8 +118,13 @@ public final class Machine: Sendable {
 
     /// Starts the guest, or lets it go on.
     public func start() {
-        clock.start()
-        if !control.run() { clock.stop() }
+        _ = control.run()
+        keepTime()
+    }
+
+    /// Lets the clock run while any vCPU may, and no longer.
+    func keepTime() {
+        timekeeping.withLock { _ in if control.timePasses { clock.start() } else { clock.stop() } }
     }
 
     /// Stops the guest between two instructions, and its clock; returns when it stands.
@@ -117,7 +132,7 @@ public final class Machine: Sendable {
         guard control.pause() else { return }
         for vcpu in vcpus { vcpu.kick() }
         await control.untilParked()
-        clock.stop()
+        keepTime()
     }
 
     /// Goes on after `pause()`.
@@ -150,7 +165,7 @@ public final class Machine: Sendable {
 }
 
 /// Kicks the vCPUs from device and clock callbacks; filled in once the vCPUs are there.
-private final class Kicker: Sendable {
+final class Kicker: Sendable {
     private let vcpus = Mutex<[any VirtualCPU]>([])
 
     func set(_ all: [any VirtualCPU]) { vcpus.withLock { $0 = all } }

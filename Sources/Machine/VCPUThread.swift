@@ -13,6 +13,8 @@ struct VCPUThread: Sendable {
     let clock: Clock
     /// Ends the run for all vCPUs.
     let end: @Sendable (MachineOutcome) -> Void
+    /// Stops all vCPUs for a debugger; false if none wants to know.
+    let stopForDebugger: @Sendable (DebugEvent) -> Bool
 
     /// The longest slice in counted time, in instructions: a kick is noticed at its end at the latest.
     private static let longestSlice: UInt64 = 10_000_000
@@ -26,26 +28,31 @@ struct VCPUThread: Sendable {
     }
 
     private func body() {
-        guard control.park() else { return }
+        guard control.park(vcpu.id) else { return }
         while true {
             let exit = vcpu.run(budget: budget())
             if clock.source == .instructions { clock.advance(to: clock.now()) }
             switch exit {
-            case .budgetSpent, .debug: break
+            case .budgetSpent: break
             case .kicked:
-                // The kick may have come for a pause or the end of the run.
-                if !control.mayRun, !control.park() { return }
+                // The kick may have come for a pause, a debugger or the end of the run.
+                if !control.mayRun(vcpu.id), !control.park(vcpu.id) { return }
+            case .debug(let stop):
+                if stopForDebugger(.stopped(vcpu: vcpu.id, stop)), !control.park(vcpu.id) { return }
             case .halted, .waitingForStartup: idle()
-            case .shutdown: end(.tripleFault)
-            case .failed(let error): end(.failed(error.description))
-            }
-            switch exit {
-            case .shutdown, .failed:
-                _ = control.park()
-                return
-            default: break
+            case .shutdown:
+                // A debugger may look at what is left, once.
+                if stopForDebugger(.tripleFault(vcpu: vcpu.id)), !control.park(vcpu.id) { return }
+                return finish(.tripleFault)
+            case .failed(let error): return finish(.failed(error.description))
             }
         }
+    }
+
+    /// Ends the run; this thread leaves as all others do.
+    private func finish(_ outcome: MachineOutcome) {
+        end(outcome)
+        _ = control.park(vcpu.id)
     }
 
     private func budget() -> UInt64? {

@@ -122,6 +122,10 @@ public protocol VirtualCPU: AnyObject, Sendable {
     func exportState() throws(EngineError) -> CPUState
     /// Replaces the architectural state.
     func importState(_ state: CPUState) throws(EngineError)
+    /// Replaces what a debugger wants of this vCPU. It holds for every `run` until it is replaced again.
+    ///
+    /// - Throws: if the engine cannot do as much; nothing has changed then.
+    func setDebugControl(_ control: DebugControl) throws(EngineError)
     /// The counters so far.
     func counters() -> Counters
 }

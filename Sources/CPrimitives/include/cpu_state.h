@@ -119,6 +119,12 @@ enum { TZ_ACTIVE, TZ_HALTED, TZ_SHUTDOWN, TZ_WAIT_FOR_SIPI };
 // tz_cpu.shadow: interruptibility, as VMX encodes it (SDM volume 3, table 25-3)
 enum { TZ_SHADOW_STI = 1 << 0, TZ_SHADOW_MOV_SS = 1 << 1, TZ_SHADOW_NMI = 1 << 3 };
 
+// tz_cpu.debugging
+enum {
+    TZ_DEBUG_STEP = 1 << 0, // stop after one instruction
+    TZ_DEBUG_STOP = 1 << 1, // a watchpoint was hit: stop after this instruction
+};
+
 // Counted by the vCPU's own thread; the names are those of `Counters`.
 typedef struct tz_counters {
     uint64_t port_accesses, mmio_accesses, halts, exceptions, page_faults, interrupts, interrupt_windows;
@@ -154,7 +160,7 @@ typedef struct tz_cpu {
     uint8_t fault_has_error;
     uint8_t alignment_checks;    // CR0.AM and RFLAGS.AC and CPL 3
     uint8_t flat_segments;       // bit n: segment n is usable, flat (base 0, limit 4 GiB), readable, and writable if data
-    uint8_t bus_stop;            // reserved for the run loop
+    uint8_t debugging;           // TZ_DEBUG_*: a debugger outside of the guest wants the slow path
     uint8_t breakpoints;         // DR7 enables any breakpoint, or RFLAGS.TF is set: single-step slow path
     uint8_t trap_after;          // a #DB trap is pending after this instruction (I/O or data breakpoint, TF)
 

@@ -10,6 +10,8 @@ struct Block {
     /// What the code was decoded for (`DecodeMode`, packed).
     var mode: UInt8
     var valid: Bool
+    /// Begins at a page offset where a debugger has a breakpoint: no jump cache may hold it.
+    var mayStop: Bool
     var count: UInt16
     /// Bytes of guest code.
     var size: UInt16

@@ -16,16 +16,22 @@ extension SoftwareCPU {
             if remaining == 0 { return .budgetSpent }
             let cpu = CPU(state)
             do throws(GuestFault) {
-                let block = try currentBlock()
-                let special = state.pointee.shadow & Self.instructionShadow | state.pointee.breakpoints
+                guard let block = try currentBlock() else {
+                    if let exit = takeDebugStop() { return exit }
+                    continue
+                }
+                let special =
+                    state.pointee.shadow & Self.instructionShadow | state.pointee.breakpoints | state.pointee.debugging
                 if _fastPath(special == 0 && remaining >= UInt64(block.pointee.count) && cpu.in64BitMode) {
                     execute(block.pointee.instructions, count: Int(block.pointee.count))
                 } else {
                     try executeCarefully(block, remaining: remaining)
+                    noteStep()
                 }
             } catch {
                 cpu.raise(error)
                 cpu.deliverPendingFault()
+                noteStep()
             }
         }
     }
@@ -58,8 +64,8 @@ extension SoftwareCPU {
         state.pointee.block_start = nil
     }
 
-    /// The slow way into a block: one instruction at a time under a shadow, with breakpoints or TF; fewer than all when
-    /// the budget ends or the code segment does.
+    /// The slow way into a block: one instruction at a time under a shadow, with breakpoints, TF or a debugger that steps;
+    /// fewer than all when the budget ends or the code segment does.
     @inline(never)
     private func executeCarefully(_ block: UnsafeMutablePointer<Block>, remaining: UInt64) throws(GuestFault) {
         let cpu = CPU(state)
@@ -67,7 +73,7 @@ extension SoftwareCPU {
         if !cpu.in64BitMode { count = min(count, try instructionsWithinLimit(block)) }
         let stepping = state.pointee.breakpoints != 0
         let shadow = state.pointee.shadow & Self.instructionShadow
-        if stepping || shadow != 0 { count = 1 }
+        if stepping || shadow != 0 || state.pointee.debugging != 0 { count = 1 }
         if stepping, shadow & UInt8(TZ_SHADOW_MOV_SS) == 0 { try cpu.checkInstructionBreakpoint() }
         let trapFlag = state.pointee.system_flags & RFLAGS.tf != 0
         state.pointee.shadow &= ~Self.instructionShadow
@@ -100,6 +106,7 @@ extension SoftwareCPU {
     @inline(never)
     private func attend() -> Exit? {
         let cpu = CPU(state)
+        if let exit = takeDebugStop() { return exit }
         let attention = tz_atomic_load(&state.pointee.attention)
         if attention & UInt64(TZ_ATTENTION_KICK) != 0 {
             clear(TZ_ATTENTION_KICK)
@@ -118,7 +125,12 @@ extension SoftwareCPU {
             clear(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT)
             return .waitingForStartup
         }
-        if attention & UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT) != 0, cpu.deliverDueInterrupt() { return nil }
+        if attention & UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT) != 0, !holdsInterrupts,
+            cpu.deliverDueInterrupt()
+        {
+            noteStep()
+            return takeDebugStop()
+        }
         return state.pointee.activity == UInt8(TZ_HALTED) ? .halted : nil
     }
 

@@ -17,6 +17,8 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     let codeCache = CodeCache()
     var jumpCache = JumpCache()
     var codeBytes = CodeBytes()
+    /// What a debugger wants of this vCPU.
+    var debug = DebugWork()
     /// MSRs that are stored, with no effect on a software CPU.
     var storedRegisters = StoredRegisters()
     /// An interrupt is pending that the guest cannot take yet.
