@@ -83,7 +83,12 @@ final class Board: @unchecked Sendable {
         try ports.claim(
             PortMap.debugConsole, name: "debug console", device: DebugConsole(output: { debugOutput([$0]) }))
 
+        let testDevice = TestDevice(
+            lines: try (0..<InterruptRouter.inputs).map { try line($0, "test device \($0)") })
+        try testDevice.claim(on: bus)
+
         try registry.register("interrupts", interrupts)
+        try registry.register("test-device", testDevice)
         try registry.register("serial", serial)
         try registry.register("acpi-pm", powerManagement)
         try registry.register("cmos", clockChip)

@@ -134,7 +134,11 @@ final class Rig {
             device: DebugConsole(output: { byte in log.debug.withLock { $0.append(byte) } }))
         try bus.mmio.reserve(base: MMIOMap.localAPIC, size: MMIOMap.localAPICSize, name: "local APICs")
 
+        let testDevice = TestDevice(lines: try (0..<InterruptRouter.inputs).map { try line($0, "test device \($0)") })
+        try testDevice.claim(on: bus)
+
         try registry.register("interrupts", interrupts)
+        try registry.register("test-device", testDevice)
         try registry.register("serial", serial)
         try registry.register("pit", pit)
         try registry.register("cmos", rtc)
