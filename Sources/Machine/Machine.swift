@@ -78,7 +78,7 @@ public final class Machine: Sendable {
             engineVM = try engine.makeVM(
                 EngineConfiguration(
                     cpuModel: configuration.cpuModel, vcpuCount: count, clock: clock, memory: memory,
-                    bus: board.bus))
+                    bus: board.bus, trace: configuration.trace))
             let regions = memory.regions
             for region in regions { try engineVM.map(region) }
             mappedRegions = regions.count

@@ -36,7 +36,8 @@ extension VirtualMachineConfiguration {
                 "unknown CPU model '\(cpuModel)'\(suggestion(for: cpuModel, among: Self.cpuModels)); known: "
                     + Self.cpuModels.joined(separator: ", "))
         }
-        _ = try EngineRegistry.decide(engine)
+        let decision = try EngineRegistry.decide(engine)
+        if let trace { try decision.requireTrace(of: trace.events) }
     }
 
     private func validateMemory() throws(ConfigurationError) {

@@ -30,6 +30,8 @@ public struct VirtualMachineConfiguration: Sendable {
     public var exitPortMode = ExitPortMode.value
     /// What happens when the guest resets the machine.
     public var resetBehavior = ResetBehavior.stop
+    /// Where events inside the machine are written down, if they are.
+    public var trace: TraceFile?
 
     /// A configuration with the defaults and nothing to boot.
     public init() {}

@@ -139,7 +139,8 @@ typedef struct tz_cpu {
     uint64_t arithmetic;         // SF ZF AF PF CF as LAHF leaves them in bits 15:8, OF in bit 0 (SETO AL)
     uint64_t system_flags;       // RFLAGS without the six arithmetic flags; bit 1 set
     const tz_instruction *_Nullable block_end;  // the run loop stops before it; null: stop after this instruction
-    const tz_instruction *_Nullable block_start;
+    const tz_instruction *_Nullable block_start; // the block that executes; null between two
+    uint64_t block_rip;          // RIP at its first instruction
     uint64_t attention;          // TZ_ATTENTION_*
     uint64_t instructions;       // retired before the current block began
     uint64_t effective_base[TZ_SEGMENT_COUNT]; // what address generation adds: 0 for ES, CS, SS, DS in 64-bit mode
@@ -163,6 +164,7 @@ typedef struct tz_cpu {
     uint8_t debugging;           // TZ_DEBUG_*: a debugger outside of the guest wants the slow path
     uint8_t breakpoints;         // DR7 enables any breakpoint, or RFLAGS.TF is set: single-step slow path
     uint8_t trap_after;          // a #DB trap is pending after this instruction (I/O or data breakpoint, TF)
+    uint8_t tracing;             // every instruction is traced: one at a time
 
     tz_segment segments[TZ_SEGMENT_COUNT];
     tz_table_register gdtr, idtr;
@@ -173,7 +175,7 @@ typedef struct tz_cpu {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, tsc_aux, tsc_offset, tsc_adjust, apic_base, misc_enable, debugctl, spec_ctrl, xss;
 
-    uint64_t reserved_alignment[5];
+    uint64_t reserved_alignment[3];
     // x87 and MMX state in the layout of FXSAVE64 (its XMM and MXCSR parts are unused), and the vector registers whole.
     // The state is allocated on a 64-byte boundary; both begin on one too (Swift imports no over-aligned types).
     uint64_t fxsave[64];

@@ -13,6 +13,7 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
     let clock: Clock
     let memory: GuestMemory
     let model: CPUModel
+    let trace: (any TraceSink)?
     var slots = MemorySlots()
     private(set) var vcpus: [SoftwareCPU] = []
     /// Guards the marks of pages that hold code.
@@ -22,6 +23,7 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
         bus = configuration.bus
         clock = configuration.clock
         memory = configuration.memory
+        trace = configuration.trace
         guard let model = CPUModel(named: configuration.cpuModel) else {
             let known = CPUModel.names.joined(separator: ", ")
             throw EngineError("unknown CPU model '\(configuration.cpuModel)'; known: \(known)")
