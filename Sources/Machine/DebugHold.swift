@@ -61,7 +61,7 @@ extension RunControl {
     /// Attaches a debugger. Its vCPUs run on, or are held from now on, which is told as an event of its own.
     func attachDebugger(released: Bool, report: @escaping @Sendable (DebugEvent) -> Void) {
         locked { state in
-            state.hold = DebugHold(vcpus: threads, released: released, report: report)
+            state.hold = DebugHold(vcpus: vcpus, released: released, report: report)
             guard !released else { return }
             state.hold?.hold(.asked)
             finishIfParked(&state)

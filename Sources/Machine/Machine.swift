@@ -13,6 +13,8 @@ public final class Machine: Sendable {
     let engineVM: any EngineVM
     let vcpus: [any VirtualCPU]
     let control: RunControl
+    /// What runs the vCPUs in counted time.
+    let countedThread: CountedThread?
 
     /// Makes a machine that is ready to start: memory laid out, boot source loaded, devices wired, vCPUs created.
     public convenience init(_ configuration: MachineConfiguration, engine: any Engine) throws(MachineError) {
@@ -52,11 +54,9 @@ public final class Machine: Sendable {
             throw .engine(
                 EngineError("\(count) vCPUs: the engine '\(engine.name)' runs 1 to \(capabilities.maximumVCPUs)"))
         }
-        guard count == 1 || configuration.clockSource == .host else {
-            throw .engine(EngineError("the instruction clock drives one vCPU, not \(count)"))
-        }
         clock = Clock(source: configuration.clockSource)
-        let control = RunControl(threads: count)
+        let counts = configuration.clockSource == .instructions
+        let control = RunControl(threads: counts ? 1 : count, vcpus: count)
         self.control = control
         let kicker = Kicker()
         let end: @Sendable (MachineOutcome) -> Void = { outcome in
@@ -96,10 +96,16 @@ public final class Machine: Sendable {
             kicker.kick()
             return true
         }
+        guard !counts else {
+            let thread = CountedThread(
+                vcpus: vcpus, vm: engineVM, control: control, clock: clock, end: end, stopForDebugger: stopForDebugger)
+            countedThread = thread
+            thread.start()
+            return
+        }
+        countedThread = nil
         for vcpu in vcpus {
-            VCPUThread(
-                vcpu: vcpu, vm: engineVM, control: control, clock: clock, end: end, stopForDebugger: stopForDebugger
-            ).start()
+            VCPUThread(vcpu: vcpu, vm: engineVM, control: control, end: end, stopForDebugger: stopForDebugger).start()
         }
     }
 

@@ -39,14 +39,19 @@ final class RunControl: @unchecked Sendable {
         var hold: DebugHold?
 
         func mayRun(_ vcpu: Int) -> Bool { phase == .running && hold?.released[vcpu] ?? true }
+        func mayRun(anyOf vcpus: Range<Int>) -> Bool { vcpus.contains { mayRun($0) } }
     }
 
-    let threads: Int
+    private let threads: Int
+    let vcpus: Int
     let condition = NSCondition()
     private var state = State()
 
-    /// Makes control over the given number of vCPU threads.
-    init(threads: Int) { self.threads = threads }
+    /// Makes control over vCPUs that run on the given number of threads.
+    init(threads: Int, vcpus: Int) {
+        self.threads = threads
+        self.vcpus = vcpus
+    }
 
     func locked<R>(_ body: (inout State) -> R) -> R {
         condition.lock()
@@ -127,14 +132,20 @@ final class RunControl: @unchecked Sendable {
     /// Whether a vCPU may go on at once, without the lock being worth taking for longer.
     func mayRun(_ vcpu: Int) -> Bool { locked { $0.mayRun(vcpu) } }
 
+    /// Whether any vCPU of several may go on.
+    func mayRun(anyOf vcpus: Range<Int>) -> Bool { locked { $0.mayRun(anyOf: vcpus) } }
+
     /// Blocks while the machine stands still or a debugger holds this vCPU. False when the run is over and the thread has to
     /// leave.
-    func park(_ vcpu: Int) -> Bool {
+    func park(_ vcpu: Int) -> Bool { park(anyOf: vcpu..<vcpu + 1) }
+
+    /// The same for a thread with several vCPUs: blocks while none of them may run.
+    func park(anyOf vcpus: Range<Int>) -> Bool {
         condition.lock()
         defer { condition.unlock() }
         state.parked += 1
         finishIfParked(&state)
-        while state.phase != .ended && !state.mayRun(vcpu) { condition.wait() }
+        while state.phase != .ended && !state.mayRun(anyOf: vcpus) { condition.wait() }
         // A thread that leaves counts as parked for ever.
         guard state.phase == .running else { return false }
         state.parked -= 1

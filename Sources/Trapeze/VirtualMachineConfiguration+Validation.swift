@@ -25,10 +25,6 @@ extension VirtualMachineConfiguration {
                 .invalidValue,
                 "a machine has \(counts.lowerBound) to \(counts.upperBound) vCPUs; \(cpuCount) were asked for")
         }
-        guard cpuCount == 1 || clockSource == .host else {
-            throw ConfigurationError(
-                .invalidValue, "the instruction clock drives one vCPU; \(cpuCount) were asked for")
-        }
         try validateMemory()
         guard Self.cpuModels.contains(cpuModel) else {
             throw ConfigurationError(
