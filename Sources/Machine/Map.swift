@@ -27,6 +27,8 @@ package enum PortMap {
     package static let debugConsole: ClosedRange<UInt16> = 0xe9...0xe9
     /// Exit port.
     package static let exit: ClosedRange<UInt16> = 0xf4...0xf7
+    /// CRT controller: index and data.
+    package static let crtController: ClosedRange<UInt16> = 0x3d4...0x3d5
     /// First serial port.
     package static let com1: ClosedRange<UInt16> = 0x3f8...0x3ff
     /// Edge/level control registers of the 8259A pair.
