@@ -72,6 +72,8 @@ final class Board: @unchecked Sendable {
         try ports.claim(PortMap.systemControlA, name: "system control port A", device: controlA)
         let postCode = PostCodePort()
         try ports.claim(PortMap.postCode, name: "POST code", device: postCode)
+        let crtController = CRTController()
+        try ports.claim(PortMap.crtController, name: "CRT controller", device: crtController)
         let firmwareConfiguration = FirmwareConfiguration(
             memorySize: configuration.memorySize, processors: configuration.cpuCount)
         try ports.claim(
@@ -83,7 +85,12 @@ final class Board: @unchecked Sendable {
         try ports.claim(
             PortMap.debugConsole, name: "debug console", device: DebugConsole(output: { debugOutput([$0]) }))
 
+        let testDevice = TestDevice(
+            lines: try (0..<InterruptRouter.inputs).map { try line($0, "test device \($0)") })
+        try testDevice.claim(on: bus)
+
         try registry.register("interrupts", interrupts)
+        try registry.register("test-device", testDevice)
         try registry.register("serial", serial)
         try registry.register("acpi-pm", powerManagement)
         try registry.register("cmos", clockChip)
@@ -92,6 +99,7 @@ final class Board: @unchecked Sendable {
         try registry.register("reset-control", resetControl)
         try registry.register("system-control-a", controlA)
         try registry.register("post-code", postCode)
+        try registry.register("crt-controller", crtController)
         try registry.register("fw-cfg", firmwareConfiguration)
     }
 

@@ -9,6 +9,8 @@ import VirtualCPU
 public struct MachineState: Codable, Sendable {
     /// Clock time in nanoseconds.
     public var time: UInt64
+    /// In counted time, the vCPU whose turn it is.
+    public var turn: Int
     /// One state for each vCPU.
     public var cpus: [CPUState]
     /// Chips that the engine hosts outside its vCPUs.
@@ -36,7 +38,7 @@ extension Machine {
     public func exportState() throws(MachineError) -> MachineState {
         do {
             return MachineState(
-                time: clock.now(), cpus: try vcpus.map { try $0.exportState() },
+                time: clock.now(), turn: countedThread?.turn ?? 0, cpus: try vcpus.map { try $0.exportState() },
                 engineChips: try engineVM.exportChips(), devices: try board.exportStates(), memorySize: memory.size,
                 memory: memory.regions.flatMap(Self.contents))
         } catch {
@@ -64,6 +66,7 @@ extension Machine {
             try board.importStates(state.devices)
             try engineVM.importChips(state.engineChips)
             for (vcpu, cpu) in zip(vcpus, state.cpus) { try vcpu.importState(cpu) }
+            if vcpus.indices.contains(state.turn) { countedThread?.turn = state.turn }
             board.restored()
         } catch {
             throw .state("\(error)")

@@ -13,6 +13,8 @@ public final class Machine: Sendable {
     let engineVM: any EngineVM
     let vcpus: [any VirtualCPU]
     let control: RunControl
+    /// What runs the vCPUs in counted time.
+    let countedThread: CountedThread?
 
     /// Makes a machine that is ready to start: memory laid out, boot source loaded, devices wired, vCPUs created.
     public convenience init(_ configuration: MachineConfiguration, engine: any Engine) throws(MachineError) {
@@ -34,7 +36,8 @@ public final class Machine: Sendable {
     }
 
     private let mappedRegions: Int
-    private let kicker: Kicker
+    let kicker: Kicker
+    private let timekeeping = Mutex(())
 
     /// The parts, with memory still empty.
     init(_ configuration: MachineConfiguration, engine: any Engine, loading: Bool) throws(MachineError) {
@@ -51,11 +54,9 @@ public final class Machine: Sendable {
             throw .engine(
                 EngineError("\(count) vCPUs: the engine '\(engine.name)' runs 1 to \(capabilities.maximumVCPUs)"))
         }
-        guard count == 1 || configuration.clockSource == .host else {
-            throw .engine(EngineError("the instruction clock drives one vCPU, not \(count)"))
-        }
         clock = Clock(source: configuration.clockSource)
-        let control = RunControl(threads: count)
+        let counts = configuration.clockSource == .instructions
+        let control = RunControl(threads: counts ? 1 : count, vcpus: count)
         self.control = control
         let kicker = Kicker()
         let end: @Sendable (MachineOutcome) -> Void = { outcome in
@@ -77,7 +78,7 @@ public final class Machine: Sendable {
             engineVM = try engine.makeVM(
                 EngineConfiguration(
                     cpuModel: configuration.cpuModel, vcpuCount: count, clock: clock, memory: memory,
-                    bus: board.bus))
+                    bus: board.bus, trace: configuration.trace))
             let regions = memory.regions
             for region in regions { try engineVM.map(region) }
             mappedRegions = regions.count
@@ -90,7 +91,22 @@ public final class Machine: Sendable {
         board.connect(engineVM)
         kicker.set(vcpus)
         clock.onEarlierDeadline { kicker.kick() }
-        for vcpu in vcpus { VCPUThread(vcpu: vcpu, vm: engineVM, control: control, clock: clock, end: end).start() }
+        let stopForDebugger: @Sendable (DebugEvent) -> Bool = { event in
+            guard control.stopForDebugger(event) else { return false }
+            kicker.kick()
+            return true
+        }
+        guard !counts else {
+            let thread = CountedThread(
+                vcpus: vcpus, vm: engineVM, control: control, clock: clock, end: end, stopForDebugger: stopForDebugger)
+            countedThread = thread
+            thread.start()
+            return
+        }
+        countedThread = nil
+        for vcpu in vcpus {
+            VCPUThread(vcpu: vcpu, vm: engineVM, control: control, end: end, stopForDebugger: stopForDebugger).start()
+        }
     }
 
     deinit {
@@ -108,8 +124,13 @@ public final class Machine: Sendable {
 
     /// Starts the guest, or lets it go on.
     public func start() {
-        clock.start()
-        if !control.run() { clock.stop() }
+        _ = control.run()
+        keepTime()
+    }
+
+    /// Lets the clock run while any vCPU may, and no longer.
+    func keepTime() {
+        timekeeping.withLock { _ in if control.timePasses { clock.start() } else { clock.stop() } }
     }
 
     /// Stops the guest between two instructions, and its clock; returns when it stands.
@@ -117,7 +138,7 @@ public final class Machine: Sendable {
         guard control.pause() else { return }
         for vcpu in vcpus { vcpu.kick() }
         await control.untilParked()
-        clock.stop()
+        keepTime()
     }
 
     /// Goes on after `pause()`.
@@ -150,7 +171,7 @@ public final class Machine: Sendable {
 }
 
 /// Kicks the vCPUs from device and clock callbacks; filled in once the vCPUs are there.
-private final class Kicker: Sendable {
+final class Kicker: Sendable {
     private let vcpus = Mutex<[any VirtualCPU]>([])
 
     func set(_ all: [any VirtualCPU]) { vcpus.withLock { $0 = all } }

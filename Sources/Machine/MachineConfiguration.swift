@@ -24,6 +24,8 @@ public struct MachineConfiguration: Sendable {
     public var holdsSerialInput: Bool
     /// Takes what the guest writes to the debug console, likewise.
     public var debugOutput: @Sendable ([UInt8]) -> Void
+    /// Takes what is traced.
+    public var trace: (any TraceSink)?
 
     /// Makes a definition.
     public init(
@@ -31,7 +33,7 @@ public struct MachineConfiguration: Sendable {
         clockSource: Clock.Source = .host, date: UInt64,
         exitStatus: @escaping @Sendable (UInt32) -> UInt8 = { UInt8(truncatingIfNeeded: $0) },
         serialOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in }, holdsSerialInput: Bool = false,
-        debugOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in }
+        debugOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in }, trace: (any TraceSink)? = nil
     ) {
         self.boot = boot
         self.memorySize = memorySize
@@ -43,6 +45,7 @@ public struct MachineConfiguration: Sendable {
         self.serialOutput = serialOutput
         self.holdsSerialInput = holdsSerialInput
         self.debugOutput = debugOutput
+        self.trace = trace
     }
 }
 

@@ -21,10 +21,14 @@ package enum PortMap {
     package static let systemControlA: ClosedRange<UInt16> = 0x92...0x92
     /// Secondary 8259A.
     package static let secondaryPIC: ClosedRange<UInt16> = 0xa0...0xa1
+    /// The test device's echo register and page flush; the debug console sits amid its second echo register.
+    package static let testDevice: ClosedRange<UInt16> = 0xe0...0xeb
     /// Debug console.
     package static let debugConsole: ClosedRange<UInt16> = 0xe9...0xe9
     /// Exit port.
     package static let exit: ClosedRange<UInt16> = 0xf4...0xf7
+    /// CRT controller: index and data.
+    package static let crtController: ClosedRange<UInt16> = 0x3d4...0x3d5
     /// First serial port.
     package static let com1: ClosedRange<UInt16> = 0x3f8...0x3ff
     /// Edge/level control registers of the 8259A pair.
@@ -41,6 +45,8 @@ package enum PortMap {
     package static let resetControl: ClosedRange<UInt16> = 0xcf9...0xcf9
     /// PCI configuration data.
     package static let pciData: ClosedRange<UInt16> = 0xcfc...0xcff
+    /// The test device's interrupt lines.
+    package static let testDeviceLines: ClosedRange<UInt16> = 0x2000...0x2017
     /// First port of the ACPI PM1a event block.
     package static let pm1Event: UInt16 = 0x600
     /// First port of the ACPI PM1a control block.
@@ -59,6 +65,8 @@ package enum MMIOMap {
     package static let ioAPIC: UInt64 = 0xfec0_0000
     /// Bytes that the I/O APIC decodes.
     package static let ioAPICSize: UInt64 = 0x1000
+    /// The test device's echo memory.
+    package static let testDevice: UInt64 = 0xff00_0000
     /// Local APICs, after reset; also where messages go.
     package static let localAPIC: UInt64 = 0xfee0_0000
     /// The addresses from which messages are decoded.

@@ -24,27 +24,36 @@ public enum MachineOutcome: Sendable, Equatable {
 /// The phase of a machine, guarded by a condition variable.
 // Sendable: `state` is touched with the condition's lock held only.
 final class RunControl: @unchecked Sendable {
-    private enum Phase {
+    enum Phase {
         case ready, running, paused, ended
     }
 
-    private struct State {
+    struct State {
         var phase = Phase.ready
         var outcome: MachineOutcome?
         var parked = 0
         var pauseWaiters: [CheckedContinuation<Void, Never>] = []
         var standWaiters: [CheckedContinuation<Bool, Never>] = []
         var endWaiters: [CheckedContinuation<MachineOutcome, Never>] = []
+        /// A debugger's hold on the vCPUs; nil while none is attached.
+        var hold: DebugHold?
+
+        func mayRun(_ vcpu: Int) -> Bool { phase == .running && hold?.released[vcpu] ?? true }
+        func mayRun(anyOf vcpus: Range<Int>) -> Bool { vcpus.contains { mayRun($0) } }
     }
 
     private let threads: Int
-    private let condition = NSCondition()
+    let vcpus: Int
+    let condition = NSCondition()
     private var state = State()
 
-    /// Makes control over the given number of vCPU threads.
-    init(threads: Int) { self.threads = threads }
+    /// Makes control over vCPUs that run on the given number of threads.
+    init(threads: Int, vcpus: Int) {
+        self.threads = threads
+        self.vcpus = vcpus
+    }
 
-    private func locked<R>(_ body: (inout State) -> R) -> R {
+    func locked<R>(_ body: (inout State) -> R) -> R {
         condition.lock()
         defer { condition.unlock() }
         return body(&state)
@@ -121,23 +130,31 @@ final class RunControl: @unchecked Sendable {
     // MARK: vCPU threads
 
     /// Whether a vCPU may go on at once, without the lock being worth taking for longer.
-    var mayRun: Bool { locked { $0.phase == .running } }
+    func mayRun(_ vcpu: Int) -> Bool { locked { $0.mayRun(vcpu) } }
 
-    /// Blocks while the machine stands still. False when the run is over and the thread has to leave.
-    func park() -> Bool {
+    /// Whether any vCPU of several may go on.
+    func mayRun(anyOf vcpus: Range<Int>) -> Bool { locked { $0.mayRun(anyOf: vcpus) } }
+
+    /// Blocks while the machine stands still or a debugger holds this vCPU. False when the run is over and the thread has to
+    /// leave.
+    func park(_ vcpu: Int) -> Bool { park(anyOf: vcpu..<vcpu + 1) }
+
+    /// The same for a thread with several vCPUs: blocks while none of them may run.
+    func park(anyOf vcpus: Range<Int>) -> Bool {
         condition.lock()
         defer { condition.unlock() }
         state.parked += 1
         finishIfParked(&state)
-        while state.phase == .ready || state.phase == .paused { condition.wait() }
+        while state.phase != .ended && !state.mayRun(anyOf: vcpus) { condition.wait() }
         // A thread that leaves counts as parked for ever.
         guard state.phase == .running else { return false }
         state.parked -= 1
         return true
     }
 
-    private func finishIfParked(_ state: inout State) {
+    func finishIfParked(_ state: inout State) {
         guard state.parked == threads else { return }
+        if state.phase != .ended { state.hold?.reportIfDue() }
         for waiter in state.pauseWaiters { waiter.resume() }
         state.pauseWaiters = []
         guard state.phase != .running else { return }

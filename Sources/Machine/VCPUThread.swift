@@ -1,5 +1,5 @@
-// The loop of one vCPU thread: run, and decide about what came back. With host time the vCPU runs until something
-// happens; with counted time it runs from one timer deadline to the next, so that every run is the same.
+// The loop of one vCPU thread in host time: run, and decide about what came back. In counted time one thread runs all
+// vCPUs, see `CountedThread`.
 
 import Foundation
 import VirtualCPU
@@ -10,12 +10,10 @@ struct VCPUThread: Sendable {
     /// Outlives the vCPU's run.
     let vm: any EngineVM
     let control: RunControl
-    let clock: Clock
     /// Ends the run for all vCPUs.
     let end: @Sendable (MachineOutcome) -> Void
-
-    /// The longest slice in counted time, in instructions: a kick is noticed at its end at the latest.
-    private static let longestSlice: UInt64 = 10_000_000
+    /// Stops all vCPUs for a debugger; false if none wants to know.
+    let stopForDebugger: @Sendable (DebugEvent) -> Bool
 
     /// Starts the thread; it parks at once until the machine runs.
     func start() {
@@ -26,41 +24,28 @@ struct VCPUThread: Sendable {
     }
 
     private func body() {
-        guard control.park() else { return }
+        guard control.park(vcpu.id) else { return }
         while true {
-            let exit = vcpu.run(budget: budget())
-            if clock.source == .instructions { clock.advance(to: clock.now()) }
-            switch exit {
-            case .budgetSpent, .debug: break
+            switch vcpu.run(budget: nil) {
+            case .budgetSpent: break
             case .kicked:
-                // The kick may have come for a pause or the end of the run.
-                if !control.mayRun, !control.park() { return }
-            case .halted, .waitingForStartup: idle()
-            case .shutdown: end(.tripleFault)
-            case .failed(let error): end(.failed(error.description))
-            }
-            switch exit {
-            case .shutdown, .failed:
-                _ = control.park()
-                return
-            default: break
+                // The kick may have come for a pause, a debugger or the end of the run.
+                if !control.mayRun(vcpu.id), !control.park(vcpu.id) { return }
+            case .debug(let stop):
+                if stopForDebugger(.stopped(vcpu: vcpu.id, stop)), !control.park(vcpu.id) { return }
+            case .halted, .waitingForStartup: vcpu.waitForEvent(nanoseconds: nil)
+            case .shutdown:
+                // A debugger may look at what is left, once.
+                if stopForDebugger(.tripleFault(vcpu: vcpu.id)), !control.park(vcpu.id) { return }
+                return finish(.tripleFault)
+            case .failed(let error): return finish(.failed(error.description))
             }
         }
     }
 
-    private func budget() -> UInt64? {
-        guard clock.source == .instructions else { return nil }
-        guard let deadline = clock.nextDeadline() else { return Self.longestSlice }
-        let now = clock.now()
-        return deadline > now ? min(deadline - now, Self.longestSlice) : 1
-    }
-
-    /// Nothing to execute: waits for an event, or lets counted time jump to the next timer.
-    private func idle() {
-        if clock.source == .instructions, let deadline = clock.nextDeadline() {
-            clock.advance(to: deadline)
-        } else {
-            vcpu.waitForEvent(nanoseconds: nil)
-        }
+    /// Ends the run; this thread leaves as all others do.
+    private func finish(_ outcome: MachineOutcome) {
+        end(outcome)
+        _ = control.park(vcpu.id)
     }
 }

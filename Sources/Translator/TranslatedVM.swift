@@ -31,6 +31,7 @@ final class TranslatedVM: EngineVM {
 final class TranslatedCPU: VirtualCPU, @unchecked Sendable {
     private let cpu: SoftwareCPU
     private let translator: Translator
+    private var isDebugged = false
 
     init(_ cpu: SoftwareCPU) throws(EngineError) {
         self.cpu = cpu
@@ -39,8 +40,15 @@ final class TranslatedCPU: VirtualCPU, @unchecked Sendable {
 
     var id: Int { cpu.id }
 
-    /// Budgets are exact: a vCPU that has one is interpreted.
-    func run(budget: UInt64?) -> Exit { budget == nil ? translator.run() : cpu.run(budget: budget) }
+    /// Where instructions are counted, traced one by one, or watched by a debugger, the interpreter runs them.
+    func run(budget: UInt64?) -> Exit {
+        budget == nil && !isDebugged && !cpu.tracesInstructions ? translator.run() : cpu.run(budget: budget)
+    }
+
+    func setDebugControl(_ control: DebugControl) throws(EngineError) {
+        try cpu.setDebugControl(control)
+        isDebugged = control != DebugControl()
+    }
 
     func kick() { cpu.kick() }
     func waitForEvent(nanoseconds: UInt64?) { cpu.waitForEvent(nanoseconds: nanoseconds) }

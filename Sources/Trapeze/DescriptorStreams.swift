@@ -87,7 +87,7 @@ final class DescriptorWriter: @unchecked Sendable {
 }
 
 /// Writes all of `bytes`; 0, or the `errno` value that ended it.
-private func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
+func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
     bytes.withUnsafeBytes { buffer in
         var rest = buffer[...]
         while !rest.isEmpty {

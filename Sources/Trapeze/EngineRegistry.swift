@@ -43,6 +43,19 @@ public struct EngineDecision: Sendable {
     public let reason: String
     /// The engine itself.
     let engine: any Engine
+
+    /// Refuses a trace of events that the engine cannot tell of.
+    func requireTrace(of events: TraceEvents) throws(ConfigurationError) {
+        guard case .available(let capabilities) = engine.probe() else { return }
+        let missing = events.subtracting(capabilities.traceEvents)
+        guard missing.isEmpty else {
+            let possible = capabilities.traceEvents.names
+            throw ConfigurationError(
+                .invalidValue,
+                "engine '\(name)' cannot trace \(missing.names.joined(separator: ", ")); it can trace "
+                    + (possible.isEmpty ? "nothing" : possible.joined(separator: ", ")))
+        }
+    }
 }
 
 /// All engines, by name.

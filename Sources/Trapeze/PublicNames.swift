@@ -5,5 +5,8 @@ import VirtualCPU
 /// Counters of one vCPU, or of a VM as their sum; nil where the engine can't know.
 public typealias EngineCounters = Counters
 
+/// Kinds of events that can be traced.
+public typealias TraceEvents = TraceKinds
+
 /// Trapeze's version (semantic versioning).
 public let trapezeVersion = "0.1.0"

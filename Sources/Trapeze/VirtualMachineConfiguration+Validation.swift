@@ -25,10 +25,6 @@ extension VirtualMachineConfiguration {
                 .invalidValue,
                 "a machine has \(counts.lowerBound) to \(counts.upperBound) vCPUs; \(cpuCount) were asked for")
         }
-        guard cpuCount == 1 || clockSource == .host else {
-            throw ConfigurationError(
-                .invalidValue, "the instruction clock drives one vCPU; \(cpuCount) were asked for")
-        }
         try validateMemory()
         guard Self.cpuModels.contains(cpuModel) else {
             throw ConfigurationError(
@@ -36,7 +32,8 @@ extension VirtualMachineConfiguration {
                 "unknown CPU model '\(cpuModel)'\(suggestion(for: cpuModel, among: Self.cpuModels)); known: "
                     + Self.cpuModels.joined(separator: ", "))
         }
-        _ = try EngineRegistry.decide(engine)
+        let decision = try EngineRegistry.decide(engine)
+        if let trace { try decision.requireTrace(of: trace.events) }
     }
 
     private func validateMemory() throws(ConfigurationError) {

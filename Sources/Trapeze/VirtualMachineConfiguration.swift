@@ -10,7 +10,7 @@ public struct VirtualMachineConfiguration: Sendable {
     public var bootLoader: (any BootLoader)?
     /// Guest RAM in bytes: a multiple of 4 KiB, within `allowedMemorySizes`.
     public var memorySize: UInt64 = 512 << 20
-    /// Number of vCPUs, within `allowedCPUCounts`; one with the instruction clock.
+    /// Number of vCPUs, within `allowedCPUCounts`.
     public var cpuCount = 1
     /// The CPU model that CPUID describes: one of `cpuModels`.
     public var cpuModel = "host"
@@ -30,6 +30,8 @@ public struct VirtualMachineConfiguration: Sendable {
     public var exitPortMode = ExitPortMode.value
     /// What happens when the guest resets the machine.
     public var resetBehavior = ResetBehavior.stop
+    /// Where events inside the machine are written down, if they are.
+    public var trace: TraceFile?
 
     /// A configuration with the defaults and nothing to boot.
     public init() {}
@@ -49,7 +51,7 @@ public struct VirtualMachineConfiguration: Sendable {
 public enum ClockSource: String, Sendable, CaseIterable {
     /// The host's monotonic clock.
     case host
-    /// Counted guest instructions, one nanosecond each: two runs of the same guest are identical.
+    /// Counted guest instructions, one nanosecond each: two runs of the same guest are identical. vCPUs run one at a time.
     case instructions
 }
 

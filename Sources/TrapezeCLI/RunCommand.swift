@@ -105,6 +105,13 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Write down events inside the guest, one line each: any of \(TraceOption.names), or all (everything but "
+                + "instructions). FILE is trapeze.trace if not given; - is standard error.", valueName: "list[=file]"),
+        transform: TraceOption.init(parsing:))
+    var trace: TraceOption?
+
+    @Option(
+        help: ArgumentHelp(
             "The exit status for a value V that the guest writes to port 0xf4: value (V), or isa-debug ((V<<1)|1, as "
                 + "QEMU).", valueName: "mode"))
     var exitPort = ExitPortMode.value

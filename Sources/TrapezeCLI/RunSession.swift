@@ -30,7 +30,8 @@ struct RunSession {
         let report = try options.stats.map { try ReportFile(path: $0) }
         let (events, post) = AsyncStream.makeStream(of: RunEnd.self)
         let console = try openConsole(post)
-        let machine = try makeMachine(console)
+        let trace = try options.trace?.open()
+        let machine = try makeMachine(console, trace)
         if options.engine == "auto" { say("engine \(machine.engine.name) (\(machine.engine.reason))") }
 
         let signals = try SignalPipe { post.yield(.signal($0)) }
@@ -64,6 +65,10 @@ struct RunSession {
             options: options, guest: guest.name, machine: machine, end: end, status: status, wall: wall)
         if options.verbose { say(statistics.summary) }
         do {
+            if let error = trace?.finish() {
+                say(error.description)
+                status = .error
+            }
             try report?.write(statistics.json)
         } catch let failure as Failure {
             say(failure.message)
@@ -73,11 +78,12 @@ struct RunSession {
         return status
     }
 
-    private func makeMachine(_ console: Console) throws -> VirtualMachine {
+    private func makeMachine(_ console: Console, _ trace: TraceFile?) throws -> VirtualMachine {
         var configuration = options.makeConfiguration()
         configuration.bootLoader = guest.bootLoader
         configuration.serialPort = console.attachment
         configuration.holdsSerialInput = guest.holdsInput
+        configuration.trace = trace
         do throws(ConfigurationError) {
             return try VirtualMachine(configuration: configuration)
         } catch {

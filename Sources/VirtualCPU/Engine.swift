@@ -31,12 +31,17 @@ public struct EngineCapabilities: Sendable, Equatable {
     public var instructionClock: Bool
     /// The largest number of vCPUs.
     public var maximumVCPUs: Int
+    /// The events that it can tell a trace.
+    public var traceEvents: TraceKinds
 
     /// Makes a description of an engine's abilities.
-    public init(hostedChips: HostedChips, instructionClock: Bool, maximumVCPUs: Int) {
+    public init(
+        hostedChips: HostedChips, instructionClock: Bool, maximumVCPUs: Int, traceEvents: TraceKinds = []
+    ) {
         self.hostedChips = hostedChips
         self.instructionClock = instructionClock
         self.maximumVCPUs = maximumVCPUs
+        self.traceEvents = traceEvents
     }
 }
 
@@ -68,14 +73,20 @@ public struct EngineConfiguration: Sendable {
     public var memory: GuestMemory
     /// The machine's ports, MMIO and interrupt acknowledge.
     public var bus: any Bus
+    /// Takes traced events, if anything is traced. An engine tells it of those kinds that its capabilities name.
+    public var trace: (any TraceSink)?
 
     /// Makes a configuration.
-    public init(cpuModel: String, vcpuCount: Int, clock: Clock, memory: GuestMemory, bus: any Bus) {
+    public init(
+        cpuModel: String, vcpuCount: Int, clock: Clock, memory: GuestMemory, bus: any Bus,
+        trace: (any TraceSink)? = nil
+    ) {
         self.cpuModel = cpuModel
         self.vcpuCount = vcpuCount
         self.clock = clock
         self.memory = memory
         self.bus = bus
+        self.trace = trace
     }
 }
 
@@ -111,7 +122,12 @@ public protocol VirtualCPU: AnyObject, Sendable {
     /// The local APIC ID.
     var id: Int { get }
     /// Runs until something needs a decision, or `budget` guest instructions have retired (exactly, where the engine
-    /// can count them; nil is without limit).
+    /// can count them; nil is without limit). A spent budget ends the run before anything else is looked at: an interrupt or
+    /// a fault that comes then is delivered by the next run.
+    ///
+    /// With a clock that counts instructions, its time is exact whenever the bus, a local APIC or the guest looks at it;
+    /// and an interrupt that the guest brings about itself, by an access to a device, is delivered before the next
+    /// instruction that may take it. A repeated string instruction counts once for each 4 KiB that it moves.
     func run(budget: UInt64?) -> Exit
     /// Makes a running or the next `run` return `.kicked` soon. Any thread; never lost.
     func kick()
@@ -122,6 +138,10 @@ public protocol VirtualCPU: AnyObject, Sendable {
     func exportState() throws(EngineError) -> CPUState
     /// Replaces the architectural state.
     func importState(_ state: CPUState) throws(EngineError)
+    /// Replaces what a debugger wants of this vCPU. It holds for every `run` until it is replaced again.
+    ///
+    /// - Throws: if the engine cannot do as much; nothing has changed then.
+    func setDebugControl(_ control: DebugControl) throws(EngineError)
     /// The counters so far.
     func counters() -> Counters
 }

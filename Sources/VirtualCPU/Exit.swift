@@ -6,8 +6,8 @@ public enum Exit: Sendable, Equatable {
     case halted
     /// A triple fault (SDM volume 3, section 7.15): the CPU is in the shutdown state.
     case shutdown
-    /// A debug stop asked for through the engine (breakpoint, single-step); the state says where.
-    case debug
+    /// A stop that was asked for by `VirtualCPU.setDebugControl(_:)`.
+    case debug(DebugStop)
     /// `kick()` was called, or a bus callback asked for a stop. The current instruction is complete.
     case kicked
     /// The budget of guest instructions is spent.

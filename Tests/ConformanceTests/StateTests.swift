@@ -15,15 +15,13 @@ extension MachineSuite {
 
         /// Guests that run for long enough to be stopped, and end.
         static let guests = EmbeddedGuest.all.filter {
-            !$0.expected.lines.isEmpty && $0.expected.ending != .halts && $0.requirements.processors == 1
+            !$0.expected.lines.isEmpty && $0.expected.ending != .halts
         }
 
         @Test("Two runs in counted time are identical", arguments: TestEngine.counting, EmbeddedGuest.all)
         func determinism(engine: TestEngine, guest: EmbeddedGuest) async throws {
             try engine.require()
-            guard guest.expected.ending != .halts, guest.requirements.processors == 1 else {
-                try Test.cancel("'\(guest.name)' runs without end, or on several vCPUs, which counted time excludes")
-            }
+            guard guest.expected.ending != .halts else { try Test.cancel("'\(guest.name)' runs without end") }
             let first = try await FinishedRun(
                 TestMachine(guest, engine: engine.engine, clock: .instructions), limit: Self.limit)
             let second = try await FinishedRun(

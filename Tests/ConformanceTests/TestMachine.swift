@@ -25,19 +25,20 @@ final class TestMachine: Sendable {
     private static let date: UInt64 = 1_704_067_200_000_000_000
 
     private static func configuration(
-        _ boot: BootSource, memory: UInt64, cpuModel: String, clock: Clock.Source, console: Console
+        _ boot: BootSource, memory: UInt64, cpus: Int, cpuModel: String, clock: Clock.Source, console: Console
     ) -> MachineConfiguration {
         MachineConfiguration(
-            boot: boot, memorySize: memory, cpuModel: cpuModel, clockSource: clock, date: date,
+            boot: boot, memorySize: memory, cpuCount: cpus, cpuModel: cpuModel, clockSource: clock, date: date,
             serialOutput: { console.append($0) })
     }
 
     /// Makes a machine that boots.
     init(
-        _ boot: BootSource, memory: UInt64, engine: any Engine, clock: Clock.Source, cpuModel: String = "host"
+        _ boot: BootSource, memory: UInt64, cpus: Int = 1, engine: any Engine, clock: Clock.Source,
+        cpuModel: String = "host"
     ) throws(MachineError) {
         machine = try Machine(
-            Self.configuration(boot, memory: memory, cpuModel: cpuModel, clock: clock, console: console),
+            Self.configuration(boot, memory: memory, cpus: cpus, cpuModel: cpuModel, clock: clock, console: console),
             engine: engine)
     }
 
@@ -47,7 +48,9 @@ final class TestMachine: Sendable {
         cpuModel: String = "host"
     ) throws(MachineError) {
         machine = try Machine(
-            Self.configuration(boot, memory: state.memorySize, cpuModel: cpuModel, clock: clock, console: console),
+            Self.configuration(
+                boot, memory: state.memorySize, cpus: state.cpus.count, cpuModel: cpuModel, clock: clock,
+                console: console),
             engine: engine, restoring: state)
     }
 
@@ -56,7 +59,8 @@ final class TestMachine: Sendable {
         _ guest: EmbeddedGuest, engine: any Engine, clock: Clock.Source = .host, cpuModel: String = "host"
     ) throws(MachineError) {
         try self.init(
-            guest.bootSource, memory: guest.requirements.memory, engine: engine, clock: clock, cpuModel: cpuModel)
+            guest.bootSource, memory: guest.requirements.memory, cpus: guest.requirements.processors, engine: engine,
+            clock: clock, cpuModel: cpuModel)
     }
 
     /// Starts the machine, or lets it go on, and waits for the end of the run.

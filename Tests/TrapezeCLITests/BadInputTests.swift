@@ -45,7 +45,6 @@ struct BadInput: CustomTestStringConvertible {
         BadInput("run", "debian", "--engine", "kvm", message: "engine 'kvm' is not available", status: 126),
         BadInput("run", "--cpu", "x86-64-v33", message: "unknown CPU model 'x86-64-v33'", "did you mean"),
         BadInput("run", "--cpus", "65", message: "1 to 64 vCPUs; 65 were asked for"),
-        BadInput("run", "-smp", "2", "--clock", "instructions", message: "instruction clock drives one vCPU"),
         BadInput("run", "--cpus", "0", message: "0 were asked for"),
         BadInput("run", "turo", message: "unknown guest 'turo'", "did you mean 'tour'?"),
         BadInput("run", "--serial", "com1", message: "stdio, null and file=PATH"),

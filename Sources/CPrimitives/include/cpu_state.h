@@ -119,6 +119,12 @@ enum { TZ_ACTIVE, TZ_HALTED, TZ_SHUTDOWN, TZ_WAIT_FOR_SIPI };
 // tz_cpu.shadow: interruptibility, as VMX encodes it (SDM volume 3, table 25-3)
 enum { TZ_SHADOW_STI = 1 << 0, TZ_SHADOW_MOV_SS = 1 << 1, TZ_SHADOW_NMI = 1 << 3 };
 
+// tz_cpu.debugging
+enum {
+    TZ_DEBUG_STEP = 1 << 0, // stop after one instruction
+    TZ_DEBUG_STOP = 1 << 1, // a watchpoint was hit: stop after this instruction
+};
+
 // Counted by the vCPU's own thread; the names are those of `Counters`.
 typedef struct tz_counters {
     uint64_t port_accesses, mmio_accesses, halts, exceptions, page_faults, interrupts, interrupt_windows;
@@ -151,7 +157,8 @@ typedef struct tz_cpu {
     uint64_t arithmetic;         // SF ZF AF PF CF as LAHF leaves them in bits 15:8, OF in bit 0 (SETO AL)
     uint64_t system_flags;       // RFLAGS without the six arithmetic flags; bit 1 set
     const tz_instruction *_Nullable block_end;  // the run loop stops before it; null: stop after this instruction
-    const tz_instruction *_Nullable block_start;
+    const tz_instruction *_Nullable block_start; // the block that executes; null between two
+    uint64_t block_rip;          // RIP at its first instruction
     uint64_t attention;          // TZ_ATTENTION_*
     uint64_t instructions;       // retired before the current block began
     uint64_t effective_base[TZ_SEGMENT_COUNT]; // what address generation adds: 0 for ES, CS, SS, DS in 64-bit mode
@@ -172,9 +179,10 @@ typedef struct tz_cpu {
     uint8_t fault_has_error;
     uint8_t alignment_checks;    // CR0.AM and RFLAGS.AC and CPL 3
     uint8_t flat_segments;       // bit n: segment n is usable, flat (base 0, limit 4 GiB), readable, and writable if data
-    uint8_t bus_stop;            // reserved for the run loop
+    uint8_t debugging;           // TZ_DEBUG_*: a debugger outside of the guest wants the slow path
     uint8_t breakpoints;         // DR7 enables any breakpoint, or RFLAGS.TF is set: single-step slow path
     uint8_t trap_after;          // a #DB trap is pending after this instruction (I/O or data breakpoint, TF)
+    uint8_t tracing;             // every instruction is traced: one at a time
 
     tz_segment segments[TZ_SEGMENT_COUNT];
     tz_table_register gdtr, idtr;
@@ -185,7 +193,7 @@ typedef struct tz_cpu {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, tsc_aux, tsc_offset, tsc_adjust, apic_base, misc_enable, debugctl, spec_ctrl, xss;
 
-    uint64_t reserved_alignment[5];
+    uint64_t reserved_alignment[3];
     // x87 and MMX state in the layout of FXSAVE64 (its XMM and MXCSR parts are unused), and the vector registers whole.
     // The state is allocated on a 64-byte boundary; both begin on one too (Swift imports no over-aligned types).
     uint64_t fxsave[64];

@@ -56,6 +56,13 @@ extension AML {
                     .name("_HID", .string("QEMU0001")),
                     .currentResources([.ports(PlatformResources.pvpanicPort, count: 1)]),
                 ]),
+            // Only kept from being given to PCI devices: no driver is meant for it.
+            .device(
+                "TEST",
+                [
+                    .name("_HID", .eisaID("PNP0C02")),
+                    .currentResources(PlatformResources.testDevicePorts.map { .ports($0.first, count: $0.count) }),
+                ]),
         ]
     }
 }

@@ -29,6 +29,8 @@ public enum PlatformResources {
     public static let resetValue: UInt8 = 6
     /// The panic notification device.
     public static let pvpanicPort: UInt16 = 0x505
+    /// The test device's echo registers and interrupt lines: first port and count of each.
+    public static let testDevicePorts: [(first: UInt16, count: UInt8)] = [(0xe0, 12), (0x2000, 24)]
     /// PCI configuration: address and data ports, eight bytes together.
     public static let pciConfigPort: UInt16 = 0xcf8
     /// Guest-physical addresses for the memory of PCI devices.

@@ -4,12 +4,18 @@
 import Memory
 import VirtualCPU
 
-/// Selectors of the GDT that loaders leave in memory; those that Linux's 64-bit boot protocol asks for.
-package enum BootSelector {
+/// Selectors of the GDT that loaders leave in memory: flat code, and flat data behind it.
+package enum BootSelectors {
+    /// 0x10 and 0x18: those that Linux's boot protocols ask for.
+    case linux
+    /// 0x08 and 0x10. Multiboot leaves them open, but kernels that can also be started otherwise tend to load a GDT with
+    /// this order, the most common one, and never CS.
+    case multiboot
+
     /// Code, flat.
-    package static let code: UInt16 = 0x10
+    package var code: UInt16 { self == .linux ? 0x10 : 0x08 }
     /// Data, flat.
-    package static let data: UInt16 = 0x18
+    package var data: UInt16 { code + 8 }
 }
 
 extension CPUState {
@@ -54,10 +60,10 @@ extension CPUState {
 
     /// Flat 32-bit protected mode without paging, interrupts disabled.
     package static func protected32(
-        entry: UInt64, in context: inout BootContext, file: String
+        entry: UInt64, _ selectors: BootSelectors = .linux, in context: inout BootContext, file: String
     ) throws(BootError) -> CPUState {
         var state = afterFirmware()
-        try state.loadFlatSegments(code: Rights.code32, in: &context, file: file)
+        try state.loadFlatSegments(selectors, code: Rights.code32, in: &context, file: file)
         state.rip = entry
         state.cr0 = Control.pe | Control.et
         state.gpr[Register.rdx] = 0
@@ -69,7 +75,7 @@ extension CPUState {
         entry: UInt64, in context: inout BootContext, file: String
     ) throws(BootError) -> CPUState {
         var state = afterFirmware()
-        try state.loadFlatSegments(code: Rights.code64, in: &context, file: file)
+        try state.loadFlatSegments(.linux, code: Rights.code64, in: &context, file: file)
         state.rip = entry
         state.cr3 = try context.placeIdentityMap(file: file)
         state.cr4 = Control.pae
@@ -90,18 +96,17 @@ extension CPUState {
     }
 
     private mutating func loadFlatSegments(
-        code: UInt32, in context: inout BootContext, file: String
+        _ selectors: BootSelectors, code: UInt32, in context: inout BootContext, file: String
     ) throws(BootError) {
         var gdt = ByteWriter()
-        gdt.append(UInt64(0))
-        gdt.append(UInt64(0))
+        while gdt.count < Int(selectors.code) { gdt.append(UInt64(0)) }
         gdt.append(Self.flatDescriptor(code))
         gdt.append(Self.flatDescriptor(Rights.data))
         gdtr = TableState(base: try context.place(gdt.bytes, file: file), limit: UInt16(gdt.count - 1))
         idtr = TableState(base: 0, limit: 0)
-        let data = SegmentState(selector: BootSelector.data, limit: .max, attributes: Rights.data)
+        let data = SegmentState(selector: selectors.data, limit: .max, attributes: Rights.data)
         for index in [0, 2, 3, 4, 5] { segments[index] = data }
-        segments[1] = SegmentState(selector: BootSelector.code, limit: .max, attributes: code)
+        segments[1] = SegmentState(selector: selectors.code, limit: .max, attributes: code)
         segments[7].limit = 0x67
     }
 

@@ -1,5 +1,6 @@
-// Starts a bzImage by the 64-bit boot protocol (The Linux/x86 Boot Protocol, "64-bit Boot Protocol"): the kernel where it
-// wants to be, the initrd as high as it may, and the zero page that tells it of both.
+// Starts a bzImage by the 64-bit boot protocol, or by the 32-bit one if it has no 64-bit entry (The Linux/x86 Boot
+// Protocol, "64-bit Boot Protocol", "32-bit Boot Protocol"): the kernel where it wants to be, the initrd as high as it may,
+// and the zero page that tells it of both.
 
 import Memory
 import VirtualCPU
@@ -21,7 +22,7 @@ private enum ZeroPage {
 }
 
 extension BootContext {
-    /// Loads a bzImage with its initrd, and returns the state for its 64-bit entry.
+    /// Loads a bzImage with its initrd, and returns the state for its entry.
     package mutating func loadLinux(
         _ image: borrowing OpenImage, _ header: LinuxSetupHeader, _ kernel: Kernel, randomSeed: [UInt8]?
     ) throws(BootError) -> CPUState {
@@ -57,7 +58,11 @@ extension BootContext {
         page.put(layout.map.e820[...], at: ZeroPage.e820Table)
         try write(page.bytes, at: zeroPage)
 
-        var state = try CPUState.long64(entry: load + LinuxSetupHeader.entryOffset, in: &self, file: image.name)
+        let entry = load + header.entryOffset
+        var state =
+            header.is64Bit
+            ? try CPUState.long64(entry: entry, in: &self, file: image.name)
+            : try CPUState.protected32(entry: entry, in: &self, file: image.name)
         state.gpr[CPUState.Register.rsi] = zeroPage
         return state
     }

@@ -61,8 +61,11 @@ package struct LinuxSetupHeader {
     /// What the kernel can do.
     package let xloadflags: XLoadFlags
 
-    /// From the kernel's load address to its 64-bit entry.
-    package static let entryOffset: UInt64 = 0x200
+    /// Whether the kernel is entered in 64-bit mode: by its 64-bit entry if it has one, else by the 32-bit entry, in
+    /// protected mode without paging.
+    package var is64Bit: Bool { xloadflags.contains(.kernel64) }
+    /// From the kernel's load address to its entry.
+    package let entryOffset: UInt64
 
     /// Reads the header from the first bytes of a file; nil if this is no bzImage.
     package init?(_ start: ByteReader, of image: borrowing OpenImage) throws(BootError) {
@@ -90,20 +93,19 @@ package struct LinuxSetupHeader {
         bytes = start.bytes[Field.setupSects..<min(end, Field.zeroPageLimit)]
 
         xloadflags = XLoadFlags(rawValue: try field(Field.xloadflags))
-        guard xloadflags.contains(.kernel64) else {
-            throw .unsupported(file: file, reason: "it has no 64-bit entry (a 32-bit kernel)")
-        }
+        entryOffset = xloadflags.contains(.kernel64) ? 0x200 : 0
         let sectors = UInt64(try field(Field.setupSects, UInt8.self))
         kernelOffset = (1 + (sectors == 0 ? 4 : sectors)) * 512
+        // The header counts paragraphs of 16 bytes, and not every linker fills the last one.
         let declared = UInt64(try field(Field.syssize, UInt32.self)) * 16
-        guard image.size >= kernelOffset + declared else {
+        guard image.size + 15 >= kernelOffset + declared else {
             throw .truncated(
                 file: file, reason: "the file has \(image.size) bytes of \(kernelOffset + declared)")
         }
-        kernelSize = image.size - kernelOffset
-        guard declared > Self.entryOffset else {
-            throw .unsupported(file: file, reason: "its setup header leaves no room for a 64-bit entry")
+        guard declared > entryOffset, image.size > kernelOffset + entryOffset else {
+            throw .unsupported(file: file, reason: "its setup header leaves no room for the kernel's entry")
         }
+        kernelSize = image.size - kernelOffset
 
         initSize = max(UInt64(try field(Field.initSize, UInt32.self)), kernelSize)
         prefAddress = try field(Field.prefAddress)

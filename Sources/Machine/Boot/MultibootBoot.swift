@@ -67,7 +67,7 @@ extension BootContext {
         info.put(try address(Array("Trapeze\0".utf8)), at: MultibootInfo.bootLoaderName)
         let infoAddress = try place(info.bytes, file: image.name)
 
-        var state = try CPUState.protected32(entry: entry, in: &self, file: image.name)
+        var state = try CPUState.protected32(entry: entry, .multiboot, in: &self, file: image.name)
         state.gpr[CPUState.Register.rax] = MultibootInfo.bootLoaderMagic
         state.gpr[CPUState.Register.rbx] = infoAddress
         return state

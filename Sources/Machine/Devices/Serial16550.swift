@@ -5,7 +5,9 @@
 // its trigger.
 //
 // What arrives from the host waits in a bounded queue until the FIFO has room, as with a sender that honours RTS, so that
-// nothing typed ahead is lost to a driver that clears the FIFO while it starts.
+// nothing typed ahead is lost to a driver that clears the FIFO while it starts. A driver that listens without ever having
+// raised RTS or OUT2 was made for a board on which neither is connected, and gets its characters and interrupts all the
+// same.
 
 import VirtualCPU
 
@@ -24,6 +26,8 @@ package struct Serial16550State: Codable, Equatable, Sendable {
     var modemControl: UInt8 = 0
     /// Never written: the guest does not know of RTS, and characters flow.
     var modemControlWritten = false
+    /// The modem control outputs that have ever been on, loopback apart.
+    var modemControlRaised: UInt8 = 0
     var gate = SerialInputGate.open
     var overrun = false
     var modemDelta: UInt8 = 0
@@ -148,11 +152,15 @@ package final class Serial16550: PortDevice, StatefulDevice {
     private var triggerLevel: Int { state.fifoEnabled ? [1, 4, 8, 14][Int(state.trigger)] : 1 }
     private var looped: Bool { state.modemControl & Modem.loop != 0 }
 
+    /// Whether the sender may send: RTS is on, or the guest shows that it does not know of RTS.
+    private var senderMaySend: Bool {
+        if !state.modemControlWritten || state.modemControl & Modem.rts != 0 { return true }
+        return state.modemControlRaised & Modem.rts == 0 && state.interruptEnable & Enable.received != 0
+    }
+
     /// Moves queued input into the receiver while the sender may send.
     private func refill() {
-        guard state.gate == .open, !looped, !state.modemControlWritten || state.modemControl & Modem.rts != 0 else {
-            return
-        }
+        guard state.gate == .open, !looped, senderMaySend else { return }
         guard environment.clock.now() >= state.nextArrival else {
             return inputTimer.arm(at: queueStart < state.queued.count ? state.nextArrival : nil)
         }
@@ -236,6 +244,7 @@ package final class Serial16550: PortDevice, StatefulDevice {
             state.received.removeAll()
             state.modemControlWritten = true
         }
+        if !looped { state.modemControlRaised |= state.modemControl }
         moveGate()
         let after = modemInputs(state.modemControl)
         // DCTS, DDSR and DDCD are changes; TERI is a fall of RI.
@@ -268,9 +277,10 @@ package final class Serial16550: PortDevice, StatefulDevice {
         return 0x01
     }
 
-    /// On a PC, OUT2 lets the interrupt out; loopback cuts it off.
+    /// On a PC, OUT2 lets the interrupt out, for guests that know of it; loopback cuts it off.
     private func update() {
-        line.set(identification & 1 == 0 && state.modemControl & (Modem.out2 | Modem.loop) == Modem.out2)
+        let isConnected = state.modemControl & Modem.out2 != 0 || state.modemControlRaised & Modem.out2 == 0
+        line.set(identification & 1 == 0 && isConnected && !looped)
     }
 
     private func readIdentification() -> UInt8 {
@@ -316,7 +326,13 @@ package final class Serial16550: PortDevice, StatefulDevice {
         case 1:
             // Enabling the transmitter interrupt while the transmitter is empty raises it.
             if value & ~state.interruptEnable & Enable.transmitterEmpty != 0 { state.transmitterInterrupt = true }
+            let mightSend = senderMaySend
             state.interruptEnable = value & 0x0f
+            if senderMaySend && !mightSend {
+                // The driver is about to empty the receiver, as they all begin.
+                state.nextArrival = environment.clock.now() + Self.pause
+                refill()
+            }
             update()
         case 2: writeFIFOControl(value)
         case 3: state.lineControl = value

@@ -88,15 +88,18 @@ package final class InterruptRouter: StatefulDevice {
         counts[input] += level ? 1 : -1
         let now = counts[input] > 0
         guard before != now else { return }
-        // ISA interrupt 0 is the I/O APIC's pin 2; the PIC's input 2 is the cascade, so that pin has no other user.
-        let pin = input == InterruptMap.pit ? InterruptMap.pitGSI : input
+        // ISA interrupt 0 is the I/O APIC's pin 2. The PIC's input 2 is the cascade, so that only the test device has a
+        // line to that pin besides.
+        let isTimerPin = input == InterruptMap.pit || input == InterruptMap.pitGSI
+        let pin = isTimerPin ? InterruptMap.pitGSI : input
+        let pinLevel = isTimerPin ? counts[InterruptMap.pit] + counts[InterruptMap.pitGSI] > 0 : now
         if silently {
             if input < 16 { pic?.presetLine(input, level: now) }
-            ioAPIC?.presetLine(pin, level: now)
+            ioAPIC?.presetLine(pin, level: pinLevel)
             return
         }
         if input < 16 { pic?.setLine(input, level: now) }
-        ioAPIC?.setLine(pin, level: now)
+        ioAPIC?.setLine(pin, level: pinLevel)
         if !hosted.isDisjoint(with: [.pic, .ioAPIC]) { engine?.setInterruptLine(input, level: now) }
     }
 

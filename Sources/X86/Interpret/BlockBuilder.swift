@@ -4,8 +4,9 @@ import CPrimitives
 import Glibc
 
 extension SoftwareCPU {
-    /// The block at the current RIP. Throws the fault of fetching it.
-    @inline(__always) func currentBlock() throws(GuestFault) -> UnsafeMutablePointer<Block> {
+    /// The block at the current RIP; nil if the debugger has a breakpoint there, and `debug.stop` says so. Throws the fault of
+    /// fetching it.
+    @inline(__always) func currentBlock() throws(GuestFault) -> UnsafeMutablePointer<Block>? {
         let cpu = CPU(state)
         let linear =
             cpu.in64BitMode
@@ -23,7 +24,7 @@ extension SoftwareCPU {
     }
 
     @inline(never)
-    private func findBlock(_ linear: UInt64, context: UInt64) throws(GuestFault) -> UnsafeMutablePointer<Block> {
+    private func findBlock(_ linear: UInt64, context: UInt64) throws(GuestFault) -> UnsafeMutablePointer<Block>? {
         let cpu = CPU(state)
         let fetched = try cpu.fetchPointer(linear)
         let mode = UInt8(context & blockModeMask)
@@ -38,9 +39,11 @@ extension SoftwareCPU {
         return remember(try buildBlock(linear, fetched, mode: mode), linear, context)
     }
 
+    /// A block that may stop is looked up the long way every time, so that breakpoints cost the others nothing.
     private func remember(
         _ block: UnsafeMutablePointer<Block>, _ linear: UInt64, _ context: UInt64
-    ) -> UnsafeMutablePointer<Block> {
+    ) -> UnsafeMutablePointer<Block>? {
+        if block.pointee.mayStop { return stopsAtBreakpoint(linear) ? nil : block }
         jumpCache.insert(block, at: linear, context: context)
         noteJump(linear, crossing: block.pointee.secondPage != Block.noPage)
         return block
@@ -52,7 +55,7 @@ extension SoftwareCPU {
     }
 
     /// Decodes from `linear` to the end of the block: a branch, an instruction that may change how to go on, the end of
-    /// the page, or `Block.maximumCount` instructions. Works on a copy of the bytes, and again if they have changed by the
+    /// the page, a place where a debugger may want to stop, or `Block.maximumCount` instructions. Works on a copy of the bytes, and again if they have changed by the
     /// time that writers can know of the block.
     private func buildBlock(
         _ linear: UInt64, _ fetched: FetchPage, mode: UInt8
@@ -72,7 +75,8 @@ extension SoftwareCPU {
             state.pointee.counters.blocks_decoded += 1
             return codeCache.insert(
                 Block(
-                    address: fetched.physical, mode: mode, valid: true, count: UInt16(count), size: UInt16(size),
+                    address: fetched.physical, mode: mode, valid: true, mayStop: debug.cuts(at: linear),
+                    count: UInt16(count), size: UInt16(size),
                     secondPage: second.map { $0.physical >> 12 } ?? Block.noPage, instructions: instructions))
         }
     }
@@ -86,6 +90,7 @@ extension SoftwareCPU {
         var second: FetchPage?
         var count = 0
         while count < Block.maximumCount, codeBytes.position < codeBytes.firstCount {
+            if count > 0, debug.cuts(at: linear &+ UInt64(codeBytes.position)) { break }
             let out = instructions + count
             var outcome = decode(codeBytes.next, count: codeBytes.remaining, mode: mode, into: out)
             if outcome != .complete, count > 0 { break }  // left to a block of its own, whose fetch may fault

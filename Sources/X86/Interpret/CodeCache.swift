@@ -10,6 +10,8 @@ package struct Block {
     /// What the code was decoded for (`DecodeMode`, packed).
     package var mode: UInt8
     package var valid: Bool
+    /// Begins at a page offset where a debugger has a breakpoint: no jump cache may hold it.
+    var mayStop: Bool
     package var count: UInt16
     /// Bytes of guest code.
     package var size: UInt16

@@ -36,12 +36,12 @@ extension SoftwareCPU {
     }
 
     /// Interprets the block at RIP.
-    package func interpretBlock() { step(.max) }
+    package func interpretBlock() { _ = step(.max) }
 
     /// Interprets the instruction at RIP.
-    package func interpretInstruction() { step(1) }
+    package func interpretInstruction() { _ = step(1) }
 
-    /// The block at RIP; nil after the fault of fetching it, which is delivered.
+    /// The block at RIP; nil after the fault of fetching it, which is delivered. Not for a vCPU that a debugger stops.
     @inline(__always) package func lookUpBlock() -> UnsafeMutablePointer<Block>? {
         do throws(GuestFault) { return try currentBlock() } catch {
             CPU(state).raise(error)
@@ -49,6 +49,9 @@ extension SoftwareCPU {
             return nil
         }
     }
+
+    /// Whether every instruction is traced, which generated code does not do.
+    package var tracesInstructions: Bool { state.pointee.tracing != 0 }
 
     /// Forgets all decoded code, to make room.
     package func forgetAllBlocks() { forgetAllCode() }

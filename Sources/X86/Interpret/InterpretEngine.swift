@@ -17,7 +17,10 @@ public struct InterpretEngine: Engine {
     public func probe() -> EngineAvailability {
         switch NativeCode.shared {
         case .success:
-            .available(EngineCapabilities(hostedChips: .localAPIC, instructionClock: true, maximumVCPUs: 64))
+            .available(
+                EngineCapabilities(
+                    hostedChips: .localAPIC, instructionClock: true, maximumVCPUs: 64,
+                    traceEvents: TraceKinds.all.union(.instructions)))
         case .failure(let error): .unavailable(reason: error.description)
         }
     }

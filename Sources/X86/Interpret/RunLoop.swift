@@ -10,29 +10,38 @@ extension SoftwareCPU {
         defer { requests.running.store(false, ordering: .sequentiallyConsistent) }
         if state.pointee.activity != UInt8(TZ_ACTIVE) { requestAttention() }
         let limit = budget.map { state.pointee.instructions &+ $0 } ?? .max
+        startCounting()
+        defer { stopCounting() }
         while true {
-            if tz_atomic_load(&state.pointee.attention) != 0, let exit = attend() { return exit }
+            // The budget comes first: an interrupt that waits when it ends is delivered by the next run.
             let remaining = limit &- state.pointee.instructions
             if remaining == 0 { return .budgetSpent }
-            step(remaining)
+            if tz_atomic_load(&state.pointee.attention) != 0, let exit = attend() { return exit }
+            if let exit = step(remaining) { return exit }
         }
     }
 
-    /// Executes the block at RIP, or its first `remaining` instructions, and delivers what they raise.
-    @inline(__always) func step(_ remaining: UInt64) {
+    /// Executes the block at RIP, or its first `remaining` instructions, and delivers what they raise. Returns an exit when a
+    /// debugger has a breakpoint there.
+    @inline(__always) func step(_ remaining: UInt64) -> Exit? {
         let cpu = CPU(state)
         do throws(GuestFault) {
-            let block = try currentBlock()
-            let special = state.pointee.shadow & Self.instructionShadow | state.pointee.breakpoints
+            guard let block = try currentBlock() else { return takeDebugStop() }
+            let special =
+                state.pointee.shadow & Self.instructionShadow | state.pointee.breakpoints | state.pointee.debugging
+                | state.pointee.tracing
             if _fastPath(special == 0 && remaining >= UInt64(block.pointee.count) && cpu.in64BitMode) {
                 execute(block.pointee.instructions, count: Int(block.pointee.count))
             } else {
                 try executeCarefully(block, remaining: remaining)
+                noteStep()
             }
         } catch {
             cpu.raise(error)
             cpu.deliverPendingFault()
+            noteStep()
         }
+        return nil
     }
 
     /// Blocking by STI and MOV SS lasts for one instruction.
@@ -46,25 +55,24 @@ extension SoftwareCPU {
         state.pointee.block_start = i
         state.pointee.block_end = i + count
         var rip = state.pointee.rip
+        state.pointee.block_rip = rip
         repeat {
             rip &+= UInt64(i.pointee.length)
             state.pointee.rip = rip
             i.pointee.handler.unsafelyUnwrapped(state, i)
             i += 1
         } while UInt(bitPattern: i) < UInt(bitPattern: state.pointee.block_end)
-        var retired = UInt64(i - UnsafePointer(first))
+        state.pointee.block_start = nil
+        state.pointee.instructions &+= UInt64(i - UnsafePointer(first))
         if _slowPath(state.pointee.fault_pending != 0) {
-            retired -= 1
+            state.pointee.instructions &-= 1
             state.pointee.rip &-= UInt64((i - 1).pointee.length)
             CPU(state).deliverPendingFault(i - 1)
         }
-        state.pointee.instructions &+= retired
-        if let countedTime { countedTime.pointee &+= retired }
-        state.pointee.block_start = nil
     }
 
-    /// The slow way into a block: one instruction at a time under a shadow, with breakpoints or TF; fewer than all when
-    /// the budget ends or the code segment does.
+    /// The slow way into a block: one instruction at a time under a shadow, with breakpoints, TF or a debugger that steps;
+    /// fewer than all when the budget ends or the code segment does.
     @inline(never)
     private func executeCarefully(_ block: UnsafeMutablePointer<Block>, remaining: UInt64) throws(GuestFault) {
         let cpu = CPU(state)
@@ -72,13 +80,16 @@ extension SoftwareCPU {
         if !cpu.in64BitMode { count = min(count, try instructionsWithinLimit(block)) }
         let stepping = state.pointee.breakpoints != 0
         let shadow = state.pointee.shadow & Self.instructionShadow
-        if stepping || shadow != 0 { count = 1 }
+        let tracing = state.pointee.tracing != 0
+        if stepping || tracing || shadow != 0 || state.pointee.debugging != 0 { count = 1 }
         if stepping, shadow & UInt8(TZ_SHADOW_MOV_SS) == 0 { try cpu.checkInstructionBreakpoint() }
         let trapFlag = state.pointee.system_flags & RFLAGS.tf != 0
         state.pointee.shadow &= ~Self.instructionShadow
         let before = state.pointee.instructions
         let start = state.pointee.rip
+        let trace = tracing ? cpu.beginInstructionTrace(block.pointee.instructions) : nil
         execute(block.pointee.instructions, count: count)
+        if let trace, state.pointee.instructions != before { cpu.finishInstructionTrace(trace) }
         if stepping || state.pointee.trap_after != 0, state.pointee.instructions != before {
             cpu.finishStep(block.pointee.instructions, start: start, trapFlag: trapFlag)
         }
@@ -105,6 +116,7 @@ extension SoftwareCPU {
     @inline(never)
     func attend() -> Exit? {
         let cpu = CPU(state)
+        if let exit = takeDebugStop() { return exit }
         let attention = tz_atomic_load(&state.pointee.attention)
         if attention & UInt64(TZ_ATTENTION_KICK) != 0 {
             clear(TZ_ATTENTION_KICK)
@@ -123,14 +135,24 @@ extension SoftwareCPU {
             clear(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT)
             return .waitingForStartup
         }
-        if attention & UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT) != 0, cpu.deliverDueInterrupt() { return nil }
+        if attention & UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT) != 0, !holdsInterrupts,
+            cpu.deliverDueInterrupt()
+        {
+            noteStep()
+            return takeDebugStop()
+        }
         return state.pointee.activity == UInt8(TZ_HALTED) ? .halted : nil
     }
 
     /// INIT and startup IPIs (SDM volume 3, sections 9.4 and 11.4.7.3).
     private func takeStartupMessages() {
-        if localAPIC.takeINIT() { initialise() }
+        if localAPIC.takeINIT() {
+            CPU(state).syncClock()
+            if CPU(state).traces(.interrupts) { CPU(state).trace(.initialise) }
+            initialise()
+        }
         guard let vector = localAPIC.takeSIPI(), state.pointee.activity == UInt8(TZ_WAIT_FOR_SIPI) else { return }
+        if CPU(state).traces(.interrupts) { CPU(state).trace(.startup(vector: vector)) }
         let cs = CPU(state).segment(.cs)
         cs.pointee.selector = UInt16(vector) << 8
         cs.pointee.base = UInt64(vector) << 12
@@ -181,7 +203,9 @@ extension CPU {
         case .fixed(let fixed):
             vector = fixed
             apic.acknowledge(fixed)
-        case .external: vector = owner.vm.bus.acknowledgeInterrupt()
+        case .external:
+            syncClock()
+            vector = owner.vm.bus.acknowledgeInterrupt()
         }
         state.pointee.activity = UInt8(TZ_ACTIVE)
         deliverInterrupt(vector: vector)

@@ -18,12 +18,20 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     var jumpCache = JumpCache()
     var jumpPages = JumpPages()
     var codeBytes = CodeBytes()
+    /// What a debugger wants of this vCPU.
+    var debug = DebugWork()
     /// MSRs that are stored, with no effect on a software CPU.
     var storedRegisters = StoredRegisters()
     /// An interrupt is pending that the guest cannot take yet.
     var waitsForWindow = false
-    /// Where retired instructions are told to a clock that counts them.
-    let countedTime: UnsafeMutablePointer<UInt64>?
+    /// The time of a clock that counts instructions.
+    private let countedTime: UnsafeMutablePointer<UInt64>?
+    /// The same while this vCPU runs: set whenever something may look (`CPU.syncClock`), and when the run ends.
+    private(set) var runningTime: UnsafeMutablePointer<UInt64>?
+    /// That time minus this vCPU's instructions.
+    private(set) var timeBase: UInt64 = 0
+    /// What is traced.
+    let traced: TraceKinds
 
     /// Whoever keeps something that was made from decoded code.
     package weak var codeObserver: (any CodeObserver)? {
@@ -60,6 +68,8 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
         state.pointee.tlb_write = tlb
         state.pointee.tlb_fetch = tlb
         countedTime = vm.clock.source == .instructions ? vm.clock.counted : nil
+        traced = vm.trace?.events ?? []
+        state.pointee.tracing = traced.contains(.instructions) ? 1 : 0
         let flags = AttentionFlags(state)
         localAPIC = LocalAPIC(
             id: UInt32(id), clock: vm.clock,
@@ -99,8 +109,23 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
 
     // MARK: Time and counters
 
+    /// From here on retired instructions are time, if the clock counts them.
+    func startCounting() {
+        guard let countedTime else { return }
+        runningTime = countedTime
+        timeBase = countedTime.pointee &- state.pointee.instructions
+    }
+
+    func stopCounting() {
+        CPU(state).syncClock()
+        runningTime = nil
+    }
+
     /// The time-stamp counter now, offset applied.
-    func timeStampCounter() -> UInt64 { vm.clock.now() &+ state.pointee.tsc_offset }
+    func timeStampCounter() -> UInt64 {
+        CPU(state).syncClock()
+        return vm.clock.now() &+ state.pointee.tsc_offset
+    }
 
     package func counters() -> Counters {
         let raw = state.pointee.counters

@@ -13,6 +13,7 @@ package final class SoftwareVM: EngineVM, @unchecked Sendable {
     package let clock: Clock
     let memory: GuestMemory
     package let model: CPUModel
+    package let trace: (any TraceSink)?
     var slots = MemorySlots()
     private(set) var vcpus: [SoftwareCPU] = []
     /// Guards the marks of pages that hold code.
@@ -32,6 +33,7 @@ package final class SoftwareVM: EngineVM, @unchecked Sendable {
         bus = configuration.bus
         clock = configuration.clock
         memory = configuration.memory
+        trace = configuration.trace
         guard let model = CPUModel(named: configuration.cpuModel) else {
             let known = CPUModel.names.joined(separator: ", ")
             throw EngineError("unknown CPU model '\(configuration.cpuModel)'; known: \(known)")

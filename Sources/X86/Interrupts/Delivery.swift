@@ -11,6 +11,7 @@ extension CPU {
         state.pointee.activity = UInt8(TZ_ACTIVE)
         while true {
             count(event)
+            trace(event)
             do {
                 try dispatch(event)
                 break
@@ -46,6 +47,7 @@ extension CPU {
     /// INT n, INT3 and INTO: a fault belongs to the instruction itself, and leaves everything as it was.
     func softwareInterrupt(vector: UInt8) throws(GuestFault) {
         let event = Event(vector: vector, kind: .software)
+        trace(event)
         try dispatch(event)
         count(event)
         endBlock()
@@ -53,6 +55,7 @@ extension CPU {
 
     /// Triple fault: the CPU stops in the shutdown state (SDM volume 3, section 7.15).
     func shutDown() {
+        if traces(.exceptions) { trace(.shutdown) }
         state.pointee.activity = UInt8(TZ_SHUTDOWN)
         stopForAttention()
     }
@@ -67,6 +70,19 @@ extension CPU {
             if event.vector == Vector.breakpoint || event.vector == Vector.overflow {
                 state.pointee.counters.exceptions &+= 1
             }
+        }
+    }
+
+    @inline(__always) private func trace(_ event: Event) {
+        guard traces(event.kind == .exception ? .exceptions : .interrupts) else { return }
+        switch event.kind {
+        case .external: trace(.interrupt(vector: event.vector))
+        case .nmi: trace(.nmi)
+        case .software: trace(.softwareInterrupt(vector: event.vector))
+        case .exception:
+            trace(
+                .exception(
+                    vector: event.vector, errorCode: event.errorCode.map(UInt32.init), cr2: state.pointee.cr2))
         }
     }
 

@@ -73,8 +73,25 @@ extension CPU {
     // MARK: Devices
 
     @inline(never) private func readDevice(_ physical: UInt64, size: Int) -> UInt64 {
-        let owner = self.owner
         state.pointee.counters.mmio_accesses &+= 1
+        syncClock()
+        let value = readDeviceRegister(physical, size: size)
+        heedAttention()
+        if traces(.mmio) { trace(.mmio(write: false, address: physical, size: size, value: value)) }
+        return value
+    }
+
+    @inline(never) private func writeDevice(_ physical: UInt64, size: Int, value: UInt64) {
+        state.pointee.counters.mmio_accesses &+= 1
+        let value = size >= 8 ? value : value & (1 << UInt64(8 &* size) &- 1)
+        if traces(.mmio) { trace(.mmio(write: true, address: physical, size: size, value: value)) }
+        syncClock()
+        writeDeviceRegister(physical, size: size, value: value)
+        heedAttention()
+    }
+
+    private func readDeviceRegister(_ physical: UInt64, size: Int) -> UInt64 {
+        let owner = self.owner
         if physical & ~0xfff == translation.pointee.apicPage {
             let offset = UInt32(truncatingIfNeeded: physical & 0xffc)
             // Registers are 32 bits wide at 16-byte steps; what lies between reads as zero.
@@ -94,9 +111,8 @@ extension CPU {
         return value
     }
 
-    @inline(never) private func writeDevice(_ physical: UInt64, size: Int, value: UInt64) {
+    private func writeDeviceRegister(_ physical: UInt64, size: Int, value: UInt64) {
         let owner = self.owner
-        state.pointee.counters.mmio_accesses &+= 1
         if physical & ~0xfff == translation.pointee.apicPage {
             // Only aligned 32-bit writes are defined (SDM volume 3, section 11.4.1); the rest is ignored.
             let offset = UInt32(truncatingIfNeeded: physical & 0xfff)

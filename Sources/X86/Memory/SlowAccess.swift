@@ -54,6 +54,7 @@ extension CPU {
             }
         }
         if translation.pointee.watching { noteDataAccess(linear, size: size, .write) }
+        if translation.pointee.debugWatching { owner.noteAccess(linear, size: size, reads: true, writes: true) }
     }
 
     /// Runs `body` as one locked operation where no host instruction can: both halves of CMPXCHG16B across pages, say.
@@ -80,7 +81,9 @@ extension CPU {
             default: break
             }
         }
-        return read(try place(linear, size: size, .read, context: context), size: size)
+        let value = read(try place(linear, size: size, .read, context: context), size: size)
+        if translation.pointee.debugWatching { owner.noteAccess(linear, size: size, reads: true, writes: false) }
+        return value
     }
 
     /// Writes 1 to 8 bytes with the rights of `context`.
@@ -95,6 +98,7 @@ extension CPU {
             }
         }
         write(try place(linear, size: size, .write, context: context), size: size, value: value)
+        if translation.pointee.debugWatching { owner.noteAccess(linear, size: size, reads: false, writes: true) }
     }
 
     // MARK: Placing

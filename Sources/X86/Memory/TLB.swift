@@ -22,6 +22,8 @@ struct TranslationState {
     var gigantic: UInt64 = 0
     /// Data breakpoints are enabled: every access takes the slow path.
     var watching = false
+    /// A debugger watches some pages: no TLB holds read or write entries for them.
+    var debugWatching = false
 }
 
 /// The layout of the allocation that `tz_cpu.tlb` points to.
@@ -145,6 +147,7 @@ extension CPU {
     func fillTLB(_ kind: Int, context: Int, linear: UInt64, host: UnsafeMutableRawPointer, _ page: PageTranslation) {
         let index = Self.tlbIndex(kind, context, linear)
         let tag = linear & ~0xfff
+        if translation.pointee.debugWatching, owner.debug.watches(page: tag, kind) { return }
         state.pointee.tlb[index] = tz_tlb_entry(tag: tag, addend: UInt64(UInt(bitPattern: host)))
         if kind == TLB.fetch { fetchPhysical[context &* TLB.entries &+ Self.tlbSlot(linear)] = page.physical & ~0xfff }
         let bookkeeping = translation

@@ -17,6 +17,10 @@ import VirtualCPU
         #expect(cpu.rip == 0x10_0020)
         #expect(cpu.gpr[0] == 0x2bad_b002)
         #expect(cpu.cr0 & 0x8000_0001 == 1)
+        #expect(cpu.segments[1].selector == 0x08 && cpu.segments[3].selector == 0x10)
+        #expect(try booted.integer(cpu.gdtr.base + 0x08, UInt64.self) == 0x00cf_9b00_0000_ffff)
+        #expect(try booted.integer(cpu.gdtr.base + 0x10, UInt64.self) == 0x00cf_9300_0000_ffff)
+        #expect(cpu.gdtr.limit == 0x17)
         #expect(try booted.bytes(0x10_0000, 0x1000) == file)
 
         let info = cpu.gpr[3]

@@ -100,6 +100,7 @@ final class Rig {
         let reset = ResetControl(environment)
         let controlA = SystemControlA(environment)
         let post = PostCodePort()
+        let crtController = CRTController()
 
         let ports = bus.ports
         if let pic = interrupts.pic {
@@ -125,6 +126,7 @@ final class Rig {
         try ports.claim(PortMap.resetControl, name: "reset control", device: reset)
         try ports.claim(PortMap.systemControlA, name: "system control port A", device: controlA)
         try ports.claim(PortMap.postCode, name: "POST code", device: post)
+        try ports.claim(PortMap.crtController, name: "CRT controller", device: crtController)
         try ports.claim(PortMap.pvpanic, name: "pvpanic", device: PVPanic(environment))
         try ports.claim(
             PortMap.exit, name: "exit", sizes: .upToDword,
@@ -134,7 +136,11 @@ final class Rig {
             device: DebugConsole(output: { byte in log.debug.withLock { $0.append(byte) } }))
         try bus.mmio.reserve(base: MMIOMap.localAPIC, size: MMIOMap.localAPICSize, name: "local APICs")
 
+        let testDevice = TestDevice(lines: try (0..<InterruptRouter.inputs).map { try line($0, "test device \($0)") })
+        try testDevice.claim(on: bus)
+
         try registry.register("interrupts", interrupts)
+        try registry.register("test-device", testDevice)
         try registry.register("serial", serial)
         try registry.register("pit", pit)
         try registry.register("cmos", rtc)
@@ -144,6 +150,7 @@ final class Rig {
         try registry.register("reset", reset)
         try registry.register("control-a", controlA)
         try registry.register("post", post)
+        try registry.register("crt-controller", crtController)
     }
 
     var events: [MachineEvent] { log.events.withLock { $0 } }

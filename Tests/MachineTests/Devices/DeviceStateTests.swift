@@ -11,6 +11,7 @@ private func randomStep(_ rig: Rig, _ random: inout SplitMix64, ports: ClosedRan
         PortMap.primaryPIC, PortMap.secondaryPIC, PortMap.edgeLevel, PortMap.pit, PortMap.systemControlB,
         PortMap.keyboardData, PortMap.keyboardCommand, PortMap.cmos, PortMap.systemControlA, PortMap.com1,
         PortMap.pvpanic, PortMap.powerManagement, PortMap.pciAddress, PortMap.pciData, PortMap.exit, PortMap.postCode,
+        PortMap.testDevice, PortMap.testDeviceLines, PortMap.crtController,
     ]
     let range = ports ?? devicePorts[Int.random(in: 0..<devicePorts.count, using: &random)]
     let port = UInt16.random(in: range, using: &random)

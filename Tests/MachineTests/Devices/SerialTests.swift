@@ -109,6 +109,28 @@ import VirtualCPU
         #expect(readAll(rig) == text)
     }
 
+    /// Some drivers leave all modem control outputs off and wait for interrupts.
+    @Test func driversThatKnowNoModemLines() throws {
+        let rig = try Rig()
+        rig.initialisePICs()
+        #expect(rig.serial.receive([1, 2, 3]) == 3)
+        rig.output(port + 4, 0)
+        #expect(rig.input(port + 5) & 1 == 0)
+        rig.output(port + 1, 1)
+        #expect(rig.input(port) == 0, "emptying the receiver loses nothing")
+        #expect(readAll(rig) == [1, 2, 3])
+        #expect(rig.serial.receive([4]) == 1)
+        #expect(rig.serve() == 0x24)
+        #expect(rig.input(port) == 4)
+        rig.output(port + 4, 0x0b)
+        rig.output(port + 4, 0)
+        #expect(rig.serial.receive([5]) == 1)
+        #expect(rig.input(port + 5) & 1 == 0, "RTS is low, and it was high once")
+        rig.output(port + 4, 0x02)
+        #expect(rig.input(port + 5) & 1 == 1)
+        #expect(rig.serve() == nil, "OUT2 is off, and it was on once")
+    }
+
     @Test func handlersComeToAnEnd() throws {
         let rig = try Rig()
         rig.initialisePICs()

@@ -98,4 +98,23 @@ import VirtualCPU
         rig.output(0xcf9, 2)
         #expect(rig.input32(0xcf8) == 0x0000_1810, "a byte at 0xcf9 is not PCI's")
     }
+
+    /// The cursor can be read back, and protected registers hold.
+    @Test func crtController() throws {
+        let rig = try Rig()
+        func write(_ index: UInt32, _ value: UInt32) { rig.output(0x3d4, index); rig.output(0x3d5, value) }
+        func read(_ index: UInt32) -> UInt8 { rig.output(0x3d4, index); return rig.input(0x3d5) }
+        #expect(read(0x0e) == 0 && read(0x0f) == 0, "the upper left corner")
+        write(0x0e, 0x07)
+        rig.bus.writePort(0x3d4, size: 2, value: 0x800f)
+        #expect(read(0x0e) == 0x07 && read(0x0f) == 0x80)
+        #expect(rig.input(0x3d4) == 0x0f)
+        rig.output(0x3d4, 0xff)
+        #expect(rig.input(0x3d4) == 0x1f && rig.input(0x3d5) == 0, "no such register")
+        write(0x00, 0x5f)
+        write(0x11, 0x8e)
+        write(0x00, 0x11)
+        write(0x07, 0xff)
+        #expect(read(0x00) == 0x5f && read(0x07) == 0x10, "protected but for Line Compare")
+    }
 }

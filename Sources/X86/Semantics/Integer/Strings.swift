@@ -30,8 +30,9 @@ enum Repeatable<Operation: StringInstruction>: IntegerInstruction {
         let repeats = UInt8(TZ_INSN_REP | TZ_INSN_REPNE)
         guard i.pointee.flags & repeats != 0 else { return try Operation.step(cpu, i, T.self) }
         let endsWhenZero = i.pointee.flags & UInt8(TZ_INSN_REPNE) != 0
-        // Breakpoints and single-stepping trap after every iteration.
-        var budget = cpu.state.pointee.breakpoints != 0 ? 1 : portion / UInt64(MemoryLayout<T>.size)
+        // Breakpoints and single-stepping trap after every iteration, the guest's own and a debugger's.
+        let traps = cpu.state.pointee.breakpoints | cpu.state.pointee.debugging
+        var budget = traps != 0 ? 1 : portion / UInt64(MemoryLayout<T>.size)
         var count = cpu[.rcx] & i.pointee.address_mask
         while count != 0 {
             if budget == 0 { return cpu.restart(i) }
@@ -40,6 +41,7 @@ enum Repeatable<Operation: StringInstruction>: IntegerInstruction {
                 try Operation.step(cpu, i, T.self)
                 done = 1
             }
+            if cpu.state.pointee.debugging != 0 { budget = done }
             count &-= done
             budget &-= done
             cpu.setAddressRegister(.rcx, count, i)

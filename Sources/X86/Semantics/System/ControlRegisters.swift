@@ -36,14 +36,16 @@ extension CPU {
         try requirePrivilege()
         state.pointee.counters.control_register_accesses &+= 1
         let value = sourceGPR(i.pointee.rm)
-        switch i.pointee.reg {
-        case 0: try writeCR0(value)
-        case 2: state.pointee.cr2 = value
-        case 3: try writeCR3(value)
-        case 4: try writeCR4(value)
-        default:
-            guard value < 16 else { throw .generalProtection() }
-            owner.localAPIC.taskPriority = UInt8(truncatingIfNeeded: value) << 4
+        try tracingControlRegister(i.pointee.reg) { () throws(GuestFault) in
+            switch i.pointee.reg {
+            case 0: try writeCR0(value)
+            case 2: state.pointee.cr2 = value
+            case 3: try writeCR3(value)
+            case 4: try writeCR4(value)
+            default:
+                guard value < 16 else { throw .generalProtection() }
+                owner.localAPIC.taskPriority = UInt8(truncatingIfNeeded: value) << 4
+            }
         }
         endBlock()
     }
@@ -89,7 +91,7 @@ extension CPU {
     func clearTaskSwitched() throws(GuestFault) {
         try requirePrivilege()
         state.pointee.counters.control_register_accesses &+= 1
-        state.pointee.cr0 &= ~CR0.ts
+        try tracingControlRegister(0) { () throws(GuestFault) in state.pointee.cr0 &= ~CR0.ts }
         refreshFPUGates()
     }
 
@@ -107,7 +109,9 @@ extension CPU {
         let value = UInt64(try selectorOperand(i))
         let old = state.pointee.cr0
         state.pointee.counters.control_register_accesses &+= 1
-        try writeCR0(old & ~(CR0.mp | CR0.em | CR0.ts) | value & 0xf)
+        try tracingControlRegister(0) { () throws(GuestFault) in
+            try writeCR0(old & ~(CR0.mp | CR0.em | CR0.ts) | value & 0xf)
+        }
     }
 
     // MARK: CR3
@@ -201,6 +205,9 @@ extension CPU {
         guard UInt32(truncatingIfNeeded: self[.rcx]) == 0, value & ~owner.vm.model.xcr0Mask == 0, value & 1 != 0,
             value & 6 != 4
         else { throw .generalProtection() }
+        if traces(.controlRegisters) {
+            trace(.controlRegister(name: "XCR0", old: state.pointee.xcr0, new: value))
+        }
         state.pointee.xcr0 = value
         refreshFPUGates()
         endBlock()

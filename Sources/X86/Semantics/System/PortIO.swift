@@ -18,17 +18,25 @@ extension CPU {
 
     private func readPort(_ port: UInt16, size: Int) -> UInt64 {
         state.pointee.counters.port_accesses &+= 1
-        let value = owner.vm.bus.readPort(port, size: size)
+        syncClock()
+        let value = UInt64(owner.vm.bus.readPort(port, size: size))
+        heedAttention()
+        if traces(.ports) { trace(.port(write: false, port: port, size: size, value: value & portMask(size))) }
         noteIOBreakpoint(port, size: size)
-        return UInt64(value)
+        return value
     }
 
     private func writePort(_ port: UInt16, size: Int, value: UInt64) {
         state.pointee.counters.port_accesses &+= 1
-        let mask: UInt64 = size == 4 ? 0xffff_ffff : 1 << UInt64(8 * size) - 1
-        owner.vm.bus.writePort(port, size: size, value: UInt32(truncatingIfNeeded: value & mask))
+        let value = value & portMask(size)
+        if traces(.ports) { trace(.port(write: true, port: port, size: size, value: value)) }
+        syncClock()
+        owner.vm.bus.writePort(port, size: size, value: UInt32(truncatingIfNeeded: value))
+        heedAttention()
         noteIOBreakpoint(port, size: size)
     }
+
+    private func portMask(_ size: Int) -> UInt64 { size == 4 ? 0xffff_ffff : 1 << UInt64(8 * size) - 1 }
 
     private func port(_ i: Instruction) -> UInt16 {
         OperandForm(rawValue: i.pointee.form) == .i

@@ -7,7 +7,11 @@ extension CPU {
     func readMSR() throws(GuestFault) {
         try requirePrivilege()
         state.pointee.counters.msr_accesses &+= 1
-        guard let value = msr(UInt32(truncatingIfNeeded: self[.rcx])) else { throw .generalProtection() }
+        syncClock()
+        let number = UInt32(truncatingIfNeeded: self[.rcx])
+        let read = msr(number)
+        if traces(.msrs) { trace(.readMSR(number: number, value: read)) }
+        guard let value = read else { throw .generalProtection() }
         self[.rax] = value & 0xffff_ffff
         self[.rdx] = value >> 32
     }
@@ -16,7 +20,11 @@ extension CPU {
         try requirePrivilege()
         state.pointee.counters.msr_accesses &+= 1
         let value = self[.rdx] << 32 | self[.rax] & 0xffff_ffff
-        guard setMSR(UInt32(truncatingIfNeeded: self[.rcx]), value) else { throw .generalProtection() }
+        syncClock()
+        let number = UInt32(truncatingIfNeeded: self[.rcx])
+        let accepted = setMSR(number, value)
+        if traces(.msrs) { trace(.writeMSR(number: number, value: value, accepted: accepted)) }
+        guard accepted else { throw .generalProtection() }
         endBlock()
     }
 
