@@ -32,6 +32,7 @@ final class TranslatedCPU: VirtualCPU, @unchecked Sendable {
     private let cpu: SoftwareCPU
     private let translator: Translator
     private var isDebugged = false
+    private var hasTranslated = false
 
     init(_ cpu: SoftwareCPU) throws(EngineError) {
         self.cpu = cpu
@@ -42,7 +43,9 @@ final class TranslatedCPU: VirtualCPU, @unchecked Sendable {
 
     /// Where instructions are counted, traced one by one, or watched by a debugger, the interpreter runs them.
     func run(budget: UInt64?) -> Exit {
-        budget == nil && !isDebugged && !cpu.tracesInstructions ? translator.run() : cpu.run(budget: budget)
+        guard budget == nil, !isDebugged, !cpu.tracesInstructions else { return cpu.run(budget: budget) }
+        hasTranslated = true
+        return translator.run()
     }
 
     func setDebugControl(_ control: DebugControl) throws(EngineError) {
@@ -57,7 +60,7 @@ final class TranslatedCPU: VirtualCPU, @unchecked Sendable {
     func counters() -> Counters {
         var counters = cpu.counters()
         // Generated code does not count.
-        counters.instructions = nil
+        if hasTranslated { counters.instructions = nil }
         return counters
     }
 }
