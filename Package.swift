@@ -56,6 +56,9 @@ let package = Package(
         .target(name: "HostCases", cSettings: strictC),
         .executableTarget(
             name: "host-executor", dependencies: ["HostCases"], path: "Sources/HostExecutor", cSettings: strictC),
+        // Other people's suites, found through environment variables, against the built program.
+        .testTarget(
+            name: "SuiteTests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
         .testTarget(name: "DebianGuestTests", dependencies: ["DebianGuest"], swiftSettings: strictSwift),
         .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),

@@ -22,6 +22,8 @@ struct Inbox: ~Copyable, @unchecked Sendable {
     /// An ExtINT message arrived; it stands until INTR falls.
     static let extINT: UInt32 = 1 << 7
     static let startupVector: UInt32 = 0xff << 8
+    /// A second NMI arrived before the first was taken.
+    static let secondNMI: UInt32 = 1 << 17
     /// Level of LINT0.
     static let lint0: UInt32 = 1 << 16
     /// What the vCPU's thread merges into its registers.
@@ -52,6 +54,9 @@ struct Inbox: ~Copyable, @unchecked Sendable {
     /// Sets flags.
     func raise(_ bits: UInt32) { flags.bitwiseOr(bits, ordering: .sequentiallyConsistent) }
 
+    /// Of NMIs that come before the CPU can take one, one is served and one waits; others are lost.
+    func postNMI() { update { $0 | ($0 & Self.nmi != 0 ? Self.secondNMI : Self.nmi) } }
+
     /// INIT cancels a startup IPI that came before it.
     func postINIT() { update { $0 & ~(Self.startup | Self.startupVector) | Self.initialise } }
 
@@ -70,6 +75,16 @@ struct Inbox: ~Copyable, @unchecked Sendable {
 
     /// Takes `bits` out; the flags as they were before.
     func take(_ bits: UInt32) -> UInt32 { flags.bitwiseAnd(~bits, ordering: .sequentiallyConsistent).oldValue }
+
+    /// Takes one NMI out; false if there is none.
+    func takeNMI() -> Bool {
+        var taken = false
+        update { bits in
+            taken = bits & Self.nmi != 0
+            return bits & Self.secondNMI != 0 ? bits & ~Self.secondNMI : bits & ~Self.nmi
+        }
+        return taken
+    }
 
     private func update(_ change: (UInt32) -> UInt32) {
         var old = flags.load(ordering: .relaxed)
@@ -102,6 +117,7 @@ struct Inbox: ~Copyable, @unchecked Sendable {
         let bits = flags.load(ordering: .sequentiallyConsistent)
         state.lint0 = bits & Self.lint0 != 0
         state.pendingNMI = bits & Self.nmi != 0
+        state.pendingSecondNMI = bits & Self.secondNMI != 0
         state.pendingINIT = bits & Self.initialise != 0
         state.pendingSIPI = bits & Self.startup != 0 ? UInt8(bits >> 8 & 0xff) : nil
         state.pendingExtINT = bits & Self.extINT != 0
@@ -111,7 +127,7 @@ struct Inbox: ~Copyable, @unchecked Sendable {
     func `import`(_ state: LocalAPICState) {
         var bits: UInt32 = 0
         if state.lint0 { bits |= Self.lint0 }
-        if state.pendingNMI { bits |= Self.nmi }
+        if state.pendingNMI { bits |= state.pendingSecondNMI ? Self.nmi | Self.secondNMI : Self.nmi }
         if state.pendingINIT { bits |= Self.initialise }
         if let vector = state.pendingSIPI { bits |= Self.startup | UInt32(vector) << 8 }
         if state.pendingExtINT { bits |= Self.extINT }

@@ -71,6 +71,13 @@ public struct ICR: Equatable, Sendable {
     /// Written in x2APIC mode.
     public var x2APIC: Bool
 
+    /// Makes a register with these contents.
+    public init(low: UInt32, destination: UInt32, x2APIC: Bool) {
+        self.low = low
+        self.destination = destination
+        self.x2APIC = x2APIC
+    }
+
     /// Destination shorthands.
     public enum Shorthand: UInt32, Sendable {
         /// The destination field counts.

@@ -42,8 +42,17 @@ extension LocalAPIC {
 
     /// Posts a non-maskable interrupt. Any thread.
     public func postNMI() {
-        inbox.raise(Inbox.nmi)
+        inbox.postNMI()
         attention()
+    }
+
+    /// Sends what the low half of an ICR says to the APIC of one ID, without a write to the ICR; whether it took it.
+    public func send(_ command: UInt32, to id: UInt32) -> Bool {
+        let icr = ICR(low: command, destination: id, x2APIC: true)
+        switch icr.deliveryMode {
+        case .fixed where icr.vector >= 16, .nmi: return sendIPI?(icr) ?? false
+        default: return false
+        }
     }
 
     /// Whether a message is addressed to this APIC. Any thread.
@@ -73,7 +82,7 @@ extension LocalAPIC {
         guard message.asserted else { return true }
         switch mode {
         case .fixed, .lowestPriority: return post(vector: message.vector, levelTriggered: message.levelTriggered)
-        case .nmi: inbox.raise(Inbox.nmi)
+        case .nmi: inbox.postNMI()
         case .initialise: inbox.postINIT()
         case .startup: inbox.postSIPI(message.vector)
         case .extINT: inbox.raise(Inbox.extINT)

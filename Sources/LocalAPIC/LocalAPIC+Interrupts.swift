@@ -26,7 +26,12 @@ extension LocalAPIC {
     }
 
     /// Takes a posted NMI.
-    public func takeNMI() -> Bool { take(Inbox.nmi) }
+    public func takeNMI() -> Bool { hasNMI && inbox.takeNMI() }
+
+    /// While an NMI is being handled only one more can wait (SDM volume 3, section 6.7.1): a second one is lost.
+    public func mergeNMIs() {
+        if inbox.flags.load(ordering: .acquiring) & Inbox.secondNMI != 0 { _ = inbox.take(Inbox.secondNMI) }
+    }
 
     /// Whether an NMI was posted and not taken.
     public var hasNMI: Bool { inbox.flags.load(ordering: .acquiring) & Inbox.nmi != 0 }
@@ -145,7 +150,7 @@ extension LocalAPIC {
         switch DeliveryMode(rawValue: UInt8(entry >> 8 & 7)) {
         case .fixed where entry & LVT.levelTriggered == 0: request(UInt8(truncatingIfNeeded: entry))
         case .fixed: sampleLINT0()
-        case .nmi: inbox.raise(Inbox.nmi)
+        case .nmi: inbox.postNMI()
         case .initialise: inbox.postINIT()
         default: break  // ExtINT looks at the level; SMI is not offered
         }

@@ -174,7 +174,7 @@ extension LocalAPIC {
             guard icr.deliveryMode == .fixed, page[APICRegister.spurious] & 0x100 != 0 else { return }
             request(icr.vector)
         } else if let sendIPI {
-            sendIPI(icr)
+            _ = sendIPI(icr)
         } else {
             Self.route(icr, from: self, among: CollectionOfOne(self))
         }

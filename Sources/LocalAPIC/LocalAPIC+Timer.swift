@@ -76,9 +76,14 @@ extension LocalAPIC {
 
     /// CCR: how far the count has come down.
     func currentCount() -> UInt32 {
-        guard mode == .oneShot || mode == .periodic, let deadline = timer.withLock({ $0.deadline }) else { return 0 }
+        let (armed, period) = timer.withLock { ($0.deadline, $0.period) }
+        guard mode == .oneShot || mode == .periodic, var deadline = armed else { return 0 }
         let now = clock.now()
-        guard deadline > now else { return 0 }
+        if deadline <= now {
+            guard period > 0 else { return 0 }
+            // The clock is about to fire it; the count has begun anew already.
+            deadline += ((now - deadline) / period + 1) * period
+        }
         let shift = divisorShift
         return UInt32(clamping: (deadline - now + (1 << shift) - 1) >> shift)
     }

@@ -51,7 +51,7 @@ public final class LocalAPIC: @unchecked Sendable {
 
     /// Where interprocessor interrupts go; the receiver passes them to `route(_:from:among:)`. Without it, an APIC that
     /// is alone delivers to itself. Set before the vCPU runs.
-    public var sendIPI: (@Sendable (ICR) -> Void)?
+    public var sendIPI: (@Sendable (ICR) -> Bool)?
 
     /// Makes a local APIC after RESET. `attention` is called, on any thread, when something was posted that the vCPU must
     /// look at (it sets a flag and wakes the vCPU's thread); `endOfInterrupt` on the vCPU's thread for an EOI of a

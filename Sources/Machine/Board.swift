@@ -114,6 +114,22 @@ final class Board: @unchecked Sendable {
         lock.withLock { serial.onInputSpace = action }
     }
 
+    /// Leaves the interrupt controllers and the timer as a BIOS does: vectors from 08H and 70H, nothing but the timer
+    /// let through, and that at 18.2 Hz.
+    func programInterruptsAsFirmwareDoes() {
+        let writes: [(port: UInt16, values: [UInt32])] = [
+            (PortMap.primaryPIC.lowerBound, [0x11]),
+            (PortMap.primaryPIC.upperBound, [UInt32(FirmwareInterrupts.primaryBase), 0x04, 0x01, 0xfa]),
+            (PortMap.secondaryPIC.lowerBound, [0x11]),
+            (PortMap.secondaryPIC.upperBound, [UInt32(FirmwareInterrupts.secondaryBase), 0x02, 0x01, 0xff]),
+            (PortMap.pit.upperBound, [0x34]),
+            (PortMap.pit.lowerBound, [0, 0]),
+        ]
+        for (port, values) in writes {
+            for value in values { bus.writePort(port, size: 1, value: value) }
+        }
+    }
+
     // MARK: State
 
     func exportStates() throws(DeviceStateError) -> DeviceStates {

@@ -19,20 +19,21 @@ public final class Machine: Sendable {
     /// Makes a machine that is ready to start: memory laid out, boot source loaded, devices wired, vCPUs created.
     public convenience init(_ configuration: MachineConfiguration, engine: any Engine) throws(MachineError) {
         try self.init(configuration, engine: engine, loading: true)
-        let boot: CPUState
+        let boot: PreparedBoot
         do throws(BootError) {
             let seed = configuration.clockSource == .host ? Self.randomSeed() : nil
-            boot = try configuration.boot.load(into: memory, processors: configuration.cpuCount, randomSeed: seed)
+            boot = try configuration.boot.prepare(in: memory, processors: configuration.cpuCount, randomSeed: seed)
         } catch {
             throw .boot(error)
         }
         do throws(EngineError) {
             // Firmware adds a region of its own.
             for region in memory.regions.dropFirst(mappedRegions) { try engineVM.map(region) }
-            try vcpus[0].importState(boot)
+            try vcpus[0].importState(boot.cpu)
         } catch {
             throw .engine(error)
         }
+        if boot.firmwareInterrupts { board.programInterruptsAsFirmwareDoes() }
     }
 
     private let mappedRegions: Int

@@ -26,10 +26,11 @@ extension VirtualMachineConfiguration {
                 "a machine has \(counts.lowerBound) to \(counts.upperBound) vCPUs; \(cpuCount) were asked for")
         }
         try validateMemory()
-        guard Self.cpuModels.contains(cpuModel) else {
+        let model = cpuModel.prefix { $0 != "," }.description
+        guard Self.cpuModels.contains(model) else {
             throw ConfigurationError(
                 .invalidValue,
-                "unknown CPU model '\(cpuModel)'\(suggestion(for: cpuModel, among: Self.cpuModels)); known: "
+                "unknown CPU model '\(model)'\(suggestion(for: model, among: Self.cpuModels)); known: "
                     + Self.cpuModels.joined(separator: ", "))
         }
         let decision = try EngineRegistry.decide(engine)

@@ -12,7 +12,8 @@ public struct VirtualMachineConfiguration: Sendable {
     public var memorySize: UInt64 = 512 << 20
     /// Number of vCPUs, within `allowedCPUCounts`.
     public var cpuCount = 1
-    /// The CPU model that CPUID describes: one of `cpuModels`.
+    /// The CPU model that CPUID describes: one of `cpuModels`, then, after commas, features to add (+FEATURE) or to leave
+    /// out (-FEATURE), and vendor=intel or vendor=amd for another vendor's name and ways.
     public var cpuModel = "host"
     /// Which engine runs the guest's instructions.
     public var engine = EngineSelection.auto

@@ -82,7 +82,10 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The CPU model: \(VirtualMachineConfiguration.cpuModels.joined(separator: ", ")).", valueName: "model"))
+            """
+            The CPU model: \(VirtualMachineConfiguration.cpuModels.joined(separator: ", ")); then, after commas, \
+            +FEATURE, -FEATURE or vendor=intel|amd.
+            """, valueName: "model"))
     var cpu = "host"
 
     @Option(

@@ -88,6 +88,8 @@ public struct CPUState: Equatable, Codable, Sendable {
     public var dr7: UInt64 = 0x400
     /// XCR0.
     public var xcr0: UInt64 = 1
+    /// PKRU, the protection-key rights of user-mode addresses.
+    public var pkru: UInt32 = 0
     /// Model-specific registers by number; the time-stamp counter is `tsc`.
     public var msrs: [UInt32: UInt64] = [:]
     /// The time-stamp counter at the moment of export.

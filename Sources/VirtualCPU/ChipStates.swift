@@ -19,6 +19,8 @@ public struct LocalAPICState: Equatable, Codable, Sendable {
     public var pendingErrors: UInt8 = 0
     /// An NMI message that the CPU has not taken yet.
     public var pendingNMI = false
+    /// Another NMI came before that one could be taken.
+    public var pendingSecondNMI = false
     /// An INIT that the CPU has not taken yet.
     public var pendingINIT = false
     /// The vector of a startup IPI that the CPU has not taken yet.

@@ -160,6 +160,34 @@ import VirtualCPU
         #expect(!f.apic.takeNMI())
     }
 
+    @Test func twoNMIsWaitUntilOneIsBeingHandled() {
+        let f = Fixture()
+        for _ in 0..<3 { f.apic.postNMI() }
+        #expect(f.apic.exportState().pendingSecondNMI)
+        let copy = Fixture()
+        copy.apic.importState(f.apic.exportState())
+        #expect(copy.apic.takeNMI())
+        #expect(copy.apic.takeNMI())
+        #expect(!copy.apic.takeNMI(), "the third was lost")
+
+        f.apic.mergeNMIs()
+        #expect(f.apic.takeNMI())
+        #expect(!f.apic.takeNMI())
+    }
+
+    @Test func sendsToOneID() {
+        let (sender, target) = (Fixture(id: 0), Fixture(id: 1))
+        let apics = [sender.apic, target.apic]
+        sender.apic.sendIPI = { icr in LocalAPIC.route(icr, from: apics[0], among: apics) }
+        #expect(sender.apic.send(0x41, to: 1))
+        #expect(target.take() == 0x41)
+        #expect(!sender.apic.send(0x41, to: 2), "nobody")
+        #expect(!sender.apic.send(0x0f, to: 1), "no vector for an interrupt")
+        #expect(!sender.apic.send(0x500, to: 1), "INIT")
+        #expect(sender.apic.send(0x400, to: 1))
+        #expect(target.apic.takeNMI())
+    }
+
     @Test func initCancelsAnEarlierStartup() {
         let f = Fixture(id: 1)
         #expect(f.apic.accept(msiAddress: 0xfee0_1000, data: 0x612))

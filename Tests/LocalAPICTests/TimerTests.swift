@@ -43,6 +43,18 @@ import VirtualCPU
         #expect(f.clock.nextDeadline() == nil)
     }
 
+    @Test func periodicCountsOnBeforeItHasFired() {
+        let f = Fixture()
+        f.apic.writeRegister(offset: Offset.divide, value: 11)
+        f.apic.writeRegister(offset: Offset.lvtTimer, value: 0x2_0041)
+        f.apic.writeRegister(offset: Offset.initialCount, value: 5000)
+        // Time passes, and whoever fires timers has had no chance yet.
+        f.clock.set(to: 5000)
+        #expect(f.apic.readRegister(offset: Offset.currentCount) == 5000)
+        f.clock.set(to: 12_000)
+        #expect(f.apic.readRegister(offset: Offset.currentCount) == 3000)
+    }
+
     @Test func veryShortPeriodsMerge() {
         let f = Fixture()
         f.apic.writeRegister(offset: Offset.divide, value: 11)

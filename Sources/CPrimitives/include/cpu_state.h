@@ -193,7 +193,9 @@ typedef struct tz_cpu {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, tsc_aux, tsc_offset, tsc_adjust, apic_base, misc_enable, debugctl, spec_ctrl, xss;
 
-    uint64_t reserved_alignment[3];
+    uint64_t pkru, pkrs;         // protection-key rights for user-mode and for supervisor-mode addresses
+
+    uint64_t reserved_alignment[1];
     // x87 and MMX state in the layout of FXSAVE64 (its XMM and MXCSR parts are unused), and the vector registers whole.
     // The state is allocated on a 64-byte boundary; both begin on one too (Swift imports no over-aligned types).
     uint64_t fxsave[64];

@@ -31,6 +31,13 @@ public enum BootSource: Sendable, Hashable {
     public func load(
         into memory: GuestMemory, processors: Int = 1, randomSeed: [UInt8]? = nil
     ) throws(BootError) -> CPUState {
+        try prepare(in: memory, processors: processors, randomSeed: randomSeed).cpu
+    }
+
+    /// What `load(into:processors:randomSeed:)` does, and what else the machine must be found in.
+    package func prepare(
+        in memory: GuestMemory, processors: Int, randomSeed: [UInt8]?
+    ) throws(BootError) -> PreparedBoot {
         switch self {
         case .kernel(let image, let modules, let commandLine):
             var context = try BootContext(memory: memory, processors: processors)
@@ -38,19 +45,28 @@ public enum BootSource: Sendable, Hashable {
             let kernel = Kernel(modules: modules, commandLine: commandLine)
             switch try KernelFormat(of: open) {
             case .bzImage(let header):
-                return try context.loadLinux(open, header, kernel, randomSeed: randomSeed)
+                return PreparedBoot(cpu: try context.loadLinux(open, header, kernel, randomSeed: randomSeed))
             case .pvh(let elf, let entry):
-                return try context.loadPVH(open, elf, entry: entry, kernel)
+                return PreparedBoot(cpu: try context.loadPVH(open, elf, entry: entry, kernel))
             case .multiboot(let header):
-                return try context.loadMultiboot(open, header, kernel)
+                try context.placeInterruptHandlers()
+                return PreparedBoot(cpu: try context.loadMultiboot(open, header, kernel), firmwareInterrupts: true)
             }
         case .flat(let image, let loadAddress, let entry, let mode):
             var context = try BootContext(memory: memory, processors: processors)
-            return try context.loadFlat(image, at: loadAddress, entry: entry ?? loadAddress, mode)
+            return PreparedBoot(cpu: try context.loadFlat(image, at: loadAddress, entry: entry ?? loadAddress, mode))
         case .firmware(let image):
-            return try loadFirmware(image, into: memory)
+            return PreparedBoot(cpu: try loadFirmware(image, into: memory))
         }
     }
+}
+
+/// What a boot leaves to do outside of memory.
+package struct PreparedBoot {
+    /// The bootstrap processor.
+    package var cpu: CPUState
+    /// The interrupt controllers and the timer are to be found as a BIOS leaves them.
+    package var firmwareInterrupts = false
 }
 
 /// An initrd, or a module of a Multiboot kernel.

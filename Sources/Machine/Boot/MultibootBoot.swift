@@ -29,7 +29,9 @@ extension BootContext {
     package mutating func loadMultiboot(
         _ image: borrowing OpenImage, _ header: MultibootHeader, _ kernel: Kernel
     ) throws(BootError) -> CPUState {
-        let commandLine = try checkedCommandLine(kernel.commandLine, limit: MultibootInfo.commandLineLimit)
+        // As other boot loaders have it, and as programs expect of their arguments, the kernel's own name comes first.
+        let text = kernel.commandLine.isEmpty ? image.name : image.name + " " + kernel.commandLine
+        let commandLine = try checkedCommandLine(text, limit: MultibootInfo.commandLineLimit)
         let entry: UInt64
         let end: UInt64
         if let addresses = header.addresses {

@@ -42,7 +42,7 @@ package enum Mnemonic: UInt16, CaseIterable {
     case vmcall, vmmcall, monitor, mwait, rsm
     case rdrand, rdseed
     case clflush, clflushopt, clwb, prefetch, lfence, mfence, sfence, cldemote
-    case xgetbv, xsetbv
+    case xgetbv, xsetbv, rdpkru, wrpkru
 
     // Floating-point and vector state, written out rather than run natively
     case fxsave, fxrstor, xsave, xsaveopt, xsavec, xsaves, xrstor, xrstors

@@ -315,6 +315,8 @@ enum OpcodeMap {
         0f01=cb stac none - np end
         0f01=d0 xgetbv none - np
         0f01=d1 xsetbv none - np end
+        0f01=ee rdpkru none - np
+        0f01=ef wrpkru none - np end
         0f01=f8 swapgs none - only64
         0f01=f9 rdtscp none - end
         0f02 lar r_rm v srcw

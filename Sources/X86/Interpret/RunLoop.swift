@@ -82,7 +82,10 @@ extension SoftwareCPU {
         let shadow = state.pointee.shadow & Self.instructionShadow
         let tracing = state.pointee.tracing != 0
         if stepping || tracing || shadow != 0 || state.pointee.debugging != 0 { count = 1 }
-        if stepping, shadow & UInt8(TZ_SHADOW_MOV_SS) == 0 { try cpu.checkInstructionBreakpoint() }
+        // MOV SS holds instruction breakpoints back on Intel's CPUs, and not on AMD's.
+        if stepping, shadow & UInt8(TZ_SHADOW_MOV_SS) == 0 || cpu.translation.pointee.vendor == .amd {
+            try cpu.checkInstructionBreakpoint()
+        }
         let trapFlag = state.pointee.system_flags & RFLAGS.tf != 0
         state.pointee.shadow &= ~Self.instructionShadow
         let before = state.pointee.instructions
@@ -171,17 +174,19 @@ extension CPU {
     fileprivate func deliverDueInterrupt() -> Bool {
         let apic = owner.localAPIC
         let shadow = state.pointee.shadow
-        let blockedByMovSS = shadow & UInt8(TZ_SHADOW_MOV_SS) != 0
-        if !blockedByMovSS, shadow & UInt8(TZ_SHADOW_NMI) == 0, apic.takeNMI() {
+        if shadow & UInt8(TZ_SHADOW_NMI) != 0 { apic.mergeNMIs() }
+        // MOV SS blocks NMIs, and STI does too, as on most CPUs (SDM volume 3, table 25-3, blocking by STI).
+        if shadow == 0, apic.takeNMI() {
             state.pointee.activity = UInt8(TZ_ACTIVE)
             deliverNMI()
             _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_INTERRUPT))
             return true
         }
         // Cleared before looking, so that what is posted meanwhile sets it again. A blocked NMI is looked for before
-        // every block until IRET.
+        // every block until IRET, or until the shadow of STI or MOV SS has passed.
         if shadow & UInt8(TZ_SHADOW_NMI) == 0 {
             _ = tz_atomic_and(&state.pointee.attention, ~UInt64(TZ_ATTENTION_NMI))
+            if apic.hasNMI { _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_NMI)) }
         }
         _ = tz_atomic_and(&state.pointee.attention, ~UInt64(TZ_ATTENTION_INTERRUPT))
         guard let pending = apic.pendingInterrupt() else {

@@ -34,10 +34,7 @@ package final class SoftwareVM: EngineVM, @unchecked Sendable {
         clock = configuration.clock
         memory = configuration.memory
         trace = configuration.trace
-        guard let model = CPUModel(named: configuration.cpuModel) else {
-            let known = CPUModel.names.joined(separator: ", ")
-            throw EngineError("unknown CPU model '\(configuration.cpuModel)'; known: \(known)")
-        }
+        let model = try CPUModel(describedBy: configuration.cpuModel)
         guard model.missing.isEmpty else {
             let names = model.missing.map { String(describing: $0) }.joined(separator: ", ")
             throw EngineError("the CPU model '\(model.name)' needs what this host's CPU does not have: \(names)")

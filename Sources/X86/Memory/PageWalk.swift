@@ -35,6 +35,7 @@ enum PageFaultCode {
     static let user: UInt16 = 1 << 2
     static let reserved: UInt16 = 1 << 3
     static let fetch: UInt16 = 1 << 4
+    static let protectionKey: UInt16 = 1 << 5
 }
 
 extension CPU {
@@ -183,11 +184,21 @@ private struct Walk {
         if context != TLB.user && cpu.state.pointee.cr0 & CR0.wp == 0 { writable = true }
         if access == .write && !writable { permitted = false }
         if access == .fetch && noExecute && disabled != 0 { permitted = false }
+        let last = entries[used &- 1]
+        if access != .fetch, cr4 & (CR4.pke | CR4.pks) != 0 {
+            let forbidden = cpu.keyRights(isUserPage: isUser, key: last >> 59 & 15)
+            // A key that forbids writes binds supervisors with CR0.WP alone.
+            let bindsWrites = forbidden & 2 != 0 && (context == TLB.user || cpu.state.pointee.cr0 & CR0.wp != 0)
+            if bindsWrites { writable = false }
+            if forbidden & 1 != 0 || bindsWrites && access == .write {
+                errorCode |= PageFaultCode.protectionKey
+                permitted = false
+            }
+        }
         guard permitted else {
             errorCode |= PageFaultCode.present
             return nil
         }
-        let last = entries[used &- 1]
         return PageTranslation(
             physical: physical, shift: shift, isGlobal: last & PTE.global != 0 && cr4 & CR4.pge != 0,
             writesFreely: writable && (last & PTE.dirty != 0 || access == .write))

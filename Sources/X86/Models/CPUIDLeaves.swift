@@ -9,6 +9,8 @@ struct CPUIDContext {
     var vcpuCount: UInt32
     var xcr0: UInt64
     var osxsave: Bool
+    /// CR4.PKE
+    var ospke: Bool
     var apicEnabled: Bool
     var in64BitMode: Bool
 }
@@ -57,6 +59,7 @@ extension CPUModel {
             r.ebx = word(7, .ebx)
             r.ecx = word(7, .ecx)
             r.edx = word(7, .edx)
+            if context.ospke { r.ecx |= 1 << 4 }
         case 0xb:
             r.ecx = subleaf & 0xff
             r.edx = context.apicID
@@ -153,14 +156,21 @@ extension CPUModel {
     }
 
     private func xsave(_ subleaf: UInt32, _ context: CPUIDContext) -> tz_cpuid_result {
-        func size(_ components: UInt64) -> UInt32 { components & 4 != 0 ? 832 : 576 }
+        /// Bytes of an area; in the compacted format PKRU follows whatever else there is.
+        func size(_ components: UInt64, compacted: Bool = false) -> UInt32 {
+            let vectors: UInt32 = components & XCR0.avx != 0 ? 832 : 576
+            guard components & XCR0.pkru != 0 else { return vectors }
+            return (compacted ? vectors : UInt32(XSAVEArea.pkru)) + 8
+        }
         switch subleaf {
         case 0:
             return tz_cpuid_result(eax: UInt32(xcr0Mask), ebx: size(context.xcr0), ecx: size(xcr0Mask), edx: 0)
         case 1:
-            let compacted = has(.xsavec) ? size(context.xcr0) : 0
+            let compacted = has(.xsavec) ? size(context.xcr0, compacted: true) : 0
             return tz_cpuid_result(eax: word(0xd, .eax, subleaf: 1), ebx: compacted, ecx: 0, edx: 0)
-        case 2 where xcr0Mask & 4 != 0: return tz_cpuid_result(eax: 256, ebx: 576, ecx: 0, edx: 0)
+        case 2 where xcr0Mask & XCR0.avx != 0: return tz_cpuid_result(eax: 256, ebx: 576, ecx: 0, edx: 0)
+        case 9 where xcr0Mask & XCR0.pkru != 0:
+            return tz_cpuid_result(eax: 8, ebx: UInt32(XSAVEArea.pkru), ecx: 0, edx: 0)
         default: return tz_cpuid_result()
         }
     }

@@ -41,39 +41,60 @@ package struct CPUModel: Sendable {
     /// The names that `init(named:)` knows.
     static let names = ["host", "x86-64-v1", "x86-64-v2", "x86-64-v3"]
 
+    /// The same model without, or with, a few features (`CPUModel+Description.swift`).
+    init(_ base: CPUModel, features: FeatureSet, without removed: [Feature]) {
+        name = base.name
+        vendor = base.vendor
+        signature = base.signature
+        brand = base.brand
+        missing = base.missing.filter { !removed.contains($0) }
+        self.features = features
+        featureWords = Self.words(of: features, vendor)
+    }
+
     var physicalMask: UInt64 { 1 << physicalBits - 1 }
-    /// The state components that XCR0 may enable: x87, SSE, AVX.
-    var xcr0Mask: UInt64 { has(.xsave) ? (has(.avx) ? 7 : 3) : 0 }
+    /// The state components that XCR0 may enable: x87, SSE, AVX, PKRU.
+    var xcr0Mask: UInt64 {
+        has(.xsave) ? XCR0.x87 | XCR0.sse | (has(.avx) ? XCR0.avx : 0) | (has(.pku) ? XCR0.pkru : 0) : 0
+    }
 
     @inline(__always) package func has(_ feature: Feature) -> Bool { features.contains(feature) }
 
-    /// The model of a name on the command line; nil for an unknown one.
-    init?(named name: String) {
+    /// The model of a name on the command line; nil for an unknown one. `vendor` replaces the model's own.
+    init?(named name: String, vendor other: CPUVendor? = nil) {
         guard let position = Self.names.firstIndex(of: name) else { return nil }
         let isHost = position == 0
         self.name = name
         let leaf1 = tz_cpuid(1, 0)
-        vendor = isHost ? Self.hostVendor : .intel
-        // The named levels look the same on every host: family 6, a model without published speculation defects.
-        signature = isHost ? leaf1.eax : 0x0008_06f8
+        let own = isHost ? Self.hostVendor : .intel
+        vendor = other ?? own
+        // The named levels look the same on every host: family 6, a model without published speculation defects. AMD's
+        // is family 17H.
+        signature = isHost && vendor == own ? leaf1.eax : vendor == .intel ? 0x0008_06f8 : 0x0080_0f12
         brand = isHost ? Self.hostBrand : Self.padded("Trapeze \(name) CPU")
         var features = FeatureSet()
         var missing: [Feature] = []
-        var words: [FeatureWord: UInt32] = [:]
         for entry in FeatureEntry.all {
-            if let only = entry.vendor, only != vendor { continue }
+            guard entry.suits(vendor) else { continue }
             if entry.level > (isHost ? 4 : position) { continue }
             if entry.needsHost && !Self.hostHas(entry) {
                 if !isHost { missing.append(entry.feature) }
                 continue
             }
             features.insert(entry.feature)
-            let word = FeatureWord(leaf: entry.leaf, subleaf: entry.subleaf, register: entry.register)
-            words[word, default: 0] |= 1 << entry.bit
         }
         self.features = features
         self.missing = missing
-        featureWords = words
+        featureWords = Self.words(of: features, vendor)
+    }
+
+    private static func words(of features: FeatureSet, _ vendor: CPUVendor) -> [FeatureWord: UInt32] {
+        var words: [FeatureWord: UInt32] = [:]
+        for entry in FeatureEntry.all where features.contains(entry.feature) && entry.suits(vendor) {
+            let word = FeatureWord(leaf: entry.leaf, subleaf: entry.subleaf, register: entry.register)
+            words[word, default: 0] |= 1 << entry.bit
+        }
+        return words
     }
 
     func word(_ leaf: UInt32, _ register: FeatureEntry.Register, subleaf: UInt32 = 0) -> UInt32 {
@@ -82,7 +103,7 @@ package struct CPUModel: Sendable {
 
     // MARK: Host
 
-    private static func hostHas(_ entry: FeatureEntry) -> Bool {
+    static func hostHas(_ entry: FeatureEntry) -> Bool {
         guard tz_cpuid(entry.leaf & 0x8000_0000, 0).eax >= entry.leaf else { return false }
         // The vector state must be enabled by the host's operating system too (OSXSAVE).
         let vectorState: Set<Feature> = [.xsave, .avx, .avx2, .fma, .f16c, .xsaveopt, .xsavec, .xgetbv1, .xsaves]

@@ -14,6 +14,7 @@ package enum Feature: UInt8, CaseIterable {
     case lahf, cmpLegacy, cr8Legacy, lzcnt, prefetchw, topoext, syscall, nx, pdpe1gb, rdtscp, lm
     case invariantTSC
     case amdIBPB, amdIBRS, ssbNo, btcNo
+    case pku, pks
     case noNestedDataBreakpoint, lfenceSerializing, nullSelectorClearsBase, automaticIBRS, srsoNo, tsaSQNo, tsaL1No
 }
 
@@ -51,12 +52,15 @@ struct FeatureEntry {
     let subleaf: UInt32
     let register: Register
     let bit: UInt32
-    /// The lowest of the x86-64 levels 1…3 that offers it; 4: the `host` model alone.
+    /// The lowest of the x86-64 levels 1…3 that offers it; 4: the `host` model alone; 5: only where the user asks for it.
     let level: Int
     /// Instructions run natively: the host must have the feature too.
     let needsHost: Bool
     /// Offered by this vendor's models only.
     let vendor: CPUVendor?
+
+    /// Whether a vendor's CPUs may have it.
+    func suits(_ vendor: CPUVendor) -> Bool { self.vendor.map { $0 == vendor } ?? true }
 
     /// Every known feature.
     static let all: [FeatureEntry] = {
@@ -133,6 +137,8 @@ struct FeatureEntry {
         sha 7 0 ebx 29 4 n
         umip 7 0 ecx 2 3 -
         rdpid 7 0 ecx 22 4 -
+        pku 7 0 ecx 3 5 -
+        pks 7 0 ecx 31 5 -
         fsrm 7 0 edx 4 4 -
         specCtrl 7 0 edx 26 1 I
         archCapabilities 7 0 edx 29 1 I

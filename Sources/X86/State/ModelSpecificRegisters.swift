@@ -25,6 +25,7 @@ enum MSR {
     static let mtrrVariable: ClosedRange<UInt32> = 0x200...0x20f
     static let mtrrFixed: [UInt32] = [0x250, 0x258, 0x259] + Array(0x268...0x26f)
     static let pat: UInt32 = 0x277
+    static let pkrs: UInt32 = 0x6e1
     static let mtrrDefaultType: UInt32 = 0x2ff
     static let tscDeadline: UInt32 = 0x6e0
     static let x2APIC: ClosedRange<UInt32> = 0x800...0x8ff

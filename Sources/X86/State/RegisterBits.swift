@@ -61,6 +61,7 @@ enum CR4 {
     static let smep: UInt64 = 1 << 20
     static let smap: UInt64 = 1 << 21
     static let pke: UInt64 = 1 << 22
+    static let pks: UInt64 = 1 << 24
 }
 
 enum EFER {

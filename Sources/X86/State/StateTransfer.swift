@@ -24,6 +24,7 @@ extension SoftwareCPU {
         neutral.dr6 = state.pointee.dr6
         neutral.dr7 = state.pointee.dr7
         neutral.xcr0 = state.pointee.xcr0
+        neutral.pkru = UInt32(truncatingIfNeeded: state.pointee.pkru)
         for register in Self.storedMSRs { neutral.msrs[register.number] = state.pointee[keyPath: register.field] }
         for (number, value) in storedRegisters.all { neutral.msrs[number] = value }
         neutral.tsc = timeStampCounter()
@@ -69,6 +70,7 @@ extension SoftwareCPU {
         state.pointee.dr6 = neutral.dr6
         state.pointee.dr7 = neutral.dr7
         state.pointee.xcr0 = neutral.xcr0
+        state.pointee.pkru = UInt64(neutral.pkru)
         for register in Self.storedMSRs {
             state.pointee[keyPath: register.field] = neutral.msrs[register.number] ?? register.initial
         }
@@ -106,6 +108,7 @@ extension SoftwareCPU {
         var neutral = CPUState(apicID: UInt32(id))
         neutral.tsc = timeStampCounter()
         neutral.xsave = CPU(state).exportXSAVE()
+        neutral.pkru = UInt32(truncatingIfNeeded: state.pointee.pkru)
         neutral.x87CodeSelector = state.pointee.fcs
         neutral.x87DataSelector = state.pointee.fds
         for register in Self.storedMSRs { neutral.msrs[register.number] = state.pointee[keyPath: register.field] }
@@ -127,7 +130,7 @@ extension SoftwareCPU {
             (MSR.sysenterESP, \.sysenter_esp, 0), (MSR.sysenterEIP, \.sysenter_eip, 0),
             (MSR.pat, \.pat, 0x0007_0406_0007_0406), (MSR.tscAux, \.tsc_aux, 0), (MSR.tscAdjust, \.tsc_adjust, 0),
             (MSR.miscEnable, \.misc_enable, 1), (MSR.debugctl, \.debugctl, 0), (MSR.specCtrl, \.spec_ctrl, 0),
-            (MSR.xss, \.xss, 0),
+            (MSR.xss, \.xss, 0), (MSR.pkrs, \.pkrs, 0),
         ]
     }
 

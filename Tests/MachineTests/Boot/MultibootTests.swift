@@ -28,7 +28,7 @@ import VirtualCPU
         #expect(try field(0) == 0x24d)
         #expect(try field(4) == 639)
         #expect(try field(8) == 63 << 10)
-        #expect(try booted.string(field(16)) == "one two")
+        #expect(try booted.string(field(16)) == "kernel one two")
         #expect(try booted.string(field(64)) == "Trapeze")
         #expect(try field(20) == 2)
         // Modules follow the kernel and its .bss, on page boundaries and without sharing pages.
@@ -46,6 +46,18 @@ import VirtualCPU
         #expect(try booted.integer(map + 4, UInt64.self) == 0)
         #expect(try booted.integer(map + 12, UInt64.self) == 0x9fc00)
         #expect(try booted.integer(map + 20, UInt32.self) == 1)
+    }
+
+    @Test func leavesABIOSesInterrupts() throws {
+        let booted = try Booted(.kernel(bytes: makeMultibootKernel()))
+        func handler(_ vector: UInt64) throws -> [UInt8] {
+            let entry = try booted.integer(vector * 4, UInt32.self)
+            return try booted.bytes(UInt64(((entry >> 16) << 4) + (entry & 0xffff)), 9)
+        }
+        #expect(try handler(0x21).first == 0xcf, "IRET")
+        #expect(try handler(0x08)[6...] == [0x66, 0xff, 0x06], "counts ticks")
+        #expect(try handler(0x09) == [0x50, 0xb0, 0x20, 0xe6, 0x20, 0x58, 0xcf, 0x50, 0xb0], "EOI to the primary PIC")
+        #expect(try handler(0x77) == [0x50, 0xb0, 0x20, 0xe6, 0xa0, 0xe6, 0x20, 0x58, 0xcf], "EOI to both")
     }
 
     @Test(arguments: [true, false]) func loadsELFAndTranslatesItsEntry(wide: Bool) throws {

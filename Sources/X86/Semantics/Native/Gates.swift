@@ -61,6 +61,7 @@ enum XCR0 {
     static let x87: UInt64 = 1 << 0
     static let sse: UInt64 = 1 << 1
     static let avx: UInt64 = 1 << 2
+    static let pkru: UInt64 = 1 << 9
     static let avxAndSSE = avx | sse
 }
 

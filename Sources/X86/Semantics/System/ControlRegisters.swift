@@ -163,6 +163,8 @@ extension CPU {
         if has(.xsave) { bits |= CR4.osxsave }
         if has(.smep) { bits |= CR4.smep }
         if has(.smap) { bits |= CR4.smap }
+        if has(.pku) { bits |= CR4.pke }
+        if has(.pks) { bits |= CR4.pks }
         return bits
     }
 
@@ -171,7 +173,7 @@ extension CPU {
         guard new & ~definedCR4 == 0 else { throw .generalProtection() }
         if longMode && new & CR4.pae == 0 { throw .generalProtection() }
         if new & ~old & CR4.pcide != 0 && (!longMode || state.pointee.cr3 & 0xfff != 0) { throw .generalProtection() }
-        let paging = CR4.pse | CR4.pae | CR4.pge | CR4.smep | CR4.smap | CR4.pcide
+        let paging = CR4.pse | CR4.pae | CR4.pge | CR4.smep | CR4.smap | CR4.pcide | CR4.pke | CR4.pks
         let isPAE = state.pointee.cr0 & CR0.pg != 0 && new & CR4.pae != 0 && !longMode
         if isPAE && (old ^ new) & (CR4.pse | CR4.pae | CR4.pge | CR4.smep) != 0 { try loadPDPTEs(state.pointee.cr3) }
         state.pointee.cr4 = new

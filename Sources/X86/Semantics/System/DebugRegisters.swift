@@ -113,7 +113,8 @@ extension CPU {
     /// DEBUGCTL.BTF only after a taken branch.
     private func stepTraps(_ i: Instruction, start: UInt64) -> Bool {
         switch Mnemonic(rawValue: i.pointee.mnemonic) {
-        case .int, .int1, .int3, .into, .syscall, .sysenter:
+        case .syscall, .sysret: return false  // they have looked for themselves
+        case .int, .int1, .int3, .into, .sysenter:
             if state.pointee.system_flags & RFLAGS.tf == 0 { return false }
         default: break
         }

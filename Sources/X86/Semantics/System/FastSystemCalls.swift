@@ -22,6 +22,15 @@ extension CPU {
         segment(.cs).pointee = .flat(selector, code: true, dpl: 0, long: longMode)
         segment(.ss).pointee = .flat(selector &+ 8, code: false, dpl: 0, long: false)
         refreshDerivedState()
+        stepAfterSystemCall()
+    }
+
+    /// Single-stepping over SYSCALL and SYSRET goes by TF as they leave it: a handler whose SFMASK clears TF is not
+    /// stepped into, and the step of a SYSCALL is reported when SYSRET has brought TF back.
+    private func stepAfterSystemCall() {
+        guard state.pointee.system_flags & RFLAGS.tf != 0 else { return }
+        state.pointee.dr6 |= DR6.bs
+        deliver(Event(vector: Vector.debug, kind: .exception))
     }
 
     func systemReturn(_ i: Instruction) throws(GuestFault) {
@@ -47,6 +56,7 @@ extension CPU {
             segment(.ss).pointee = .flat(ss, code: false, dpl: 3, long: false)
         }
         refreshDerivedState()
+        stepAfterSystemCall()
     }
 
     func systemEnter() throws(GuestFault) {

@@ -53,5 +53,9 @@ extension CPU {
     }
 
     /// INT1 is a trap that the gate's DPL does not hold back, delivered with EXT like an exception.
-    func interruptDebug() { deliver(Event(vector: Vector.debug, kind: .exception)) }
+    /// A trap that MOV SS has held back is reported with this one.
+    func interruptDebug() {
+        state.pointee.trap_after = 0
+        deliver(Event(vector: Vector.debug, kind: .exception))
+    }
 }

@@ -44,11 +44,13 @@ extension CPU {
         case MSR.sysenterCS: return s.sysenter_cs
         case MSR.sysenterESP: return s.sysenter_esp
         case MSR.sysenterEIP: return s.sysenter_eip
-        // Branch trace storage and PEBS are not available.
-        case MSR.miscEnable where isIntel: return s.misc_enable | 0x1800
+        // Intel's, but hypervisors answer it under AMD's name too, and guests of theirs count on that. Branch trace
+        // storage and PEBS are not available.
+        case MSR.miscEnable: return s.misc_enable | 0x1800
         case MSR.debugctl: return s.debugctl
         case MSR.pat: return s.pat
         case MSR.xss where has(.xsaves): return s.xss
+        case MSR.pkrs where has(.pks): return s.pkrs
         // 8 variable ranges, fixed ranges, write combining.
         case MSR.mtrrCapability: return 0x508
         case MSR.tscDeadline where has(.tscDeadline): return owner.localAPIC.tscDeadline
@@ -111,13 +113,14 @@ extension CPU {
         case MSR.sysenterCS: state.pointee.sysenter_cs = value & 0xffff_ffff
         case MSR.sysenterESP: return setCanonical(\.sysenter_esp, value)
         case MSR.sysenterEIP: return setCanonical(\.sysenter_eip, value)
-        case MSR.miscEnable where isIntel: state.pointee.misc_enable = value & ~0x1800
+        case MSR.miscEnable: state.pointee.misc_enable = value & ~0x1800
         case MSR.debugctl:
             // LBR is accepted, though no branch is recorded; BTF works.
             guard value & ~3 == 0 else { return false }
             state.pointee.debugctl = value
         case MSR.pat: return setPageAttributes(value)
         case MSR.xss where has(.xsaves): return value == 0  // no supervisor state component exists
+        case MSR.pkrs where has(.pks): return setPKRS(value)
         case MSR.tscDeadline where has(.tscDeadline): owner.localAPIC.tscDeadline = value
         case MSR.x2APIC: return owner.localAPIC.writeMSR(number, value)
         case MSR.efer: return setEFER(value)

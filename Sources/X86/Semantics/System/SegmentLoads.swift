@@ -61,12 +61,16 @@ extension CPU {
         segment(.ss).pointee = descriptor.segment(selector)
     }
 
-    /// On the way to an outer level, segments of the inner one become null (SDM volume 3, section 5.8.6).
+    /// On the way to an outer level, segments of the inner one become null (SDM volume 3, section 5.8.6). Only their
+    /// selectors and rights do: 64-bit code goes on using the bases of FS and GS.
     func dropInnerSegments(cpl: UInt8) {
         for register in [SegmentRegister.es, .ds, .fs, .gs] {
             let segment = segment(register)
             let isConforming = segment.pointee.isCode && segment.pointee.attributes & SegmentAttributes.expandDown != 0
-            if !segment.pointee.isUnusable && !isConforming && segment.pointee.dpl < cpl { segment.pointee = .null(0) }
+            guard !segment.pointee.isUnusable, !isConforming, segment.pointee.dpl < cpl else { continue }
+            let base = segment.pointee.base
+            segment.pointee = .null(0)
+            segment.pointee.base = base
         }
     }
 

@@ -70,6 +70,8 @@ private func registerHandler(_ mnemonic: Mnemonic) -> tz_handler? {
     case .rdmsr: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.readMSR() } }
     case .wrmsr: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.writeMSR() } }
     case .xgetbv: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.getExtendedControlRegister() } }
+    case .rdpkru: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.readProtectionKeyRights() } }
+    case .wrpkru: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.writeProtectionKeyRights() } }
     case .xsetbv: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.setExtendedControlRegister() } }
     default: nil
     }
@@ -133,13 +135,8 @@ private func serviceHandler(_ mnemonic: Mnemonic) -> tz_handler? {
         }
     case .mfence: { _, _ in fence() }
     case .prefetch, .cldemote, .lfence, .sfence: { _, _ in }
-    case .vmcall, .vmmcall:
-        { s, _ in
-            execute(s) { cpu throws(GuestFault) in
-                cpu.state.pointee.counters.hypercalls &+= 1
-                throw .invalidOpcode
-            }
-        }
+    case .vmcall: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.hypercall(.intel) } }
+    case .vmmcall: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.hypercall(.amd) } }
     case .monitor, .mwait, .rsm: { s, _ in execute(s) { _ throws(GuestFault) in throw .invalidOpcode } }
     default: nil
     }

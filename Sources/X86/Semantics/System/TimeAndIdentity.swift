@@ -21,8 +21,15 @@ extension CPU {
         self[.rcx] = state.pointee.tsc_aux & 0xffff_ffff
     }
 
-    /// No model has performance counters: whoever may ask asks for one that doesn't exist.
-    func readPerformanceCounter() throws(GuestFault) { throw .generalProtection() }
+    /// No model counts events. AMD's CPUs have four counters whatever CPUID says (APM volume 2, section 13.2.1): they
+    /// stay at 0, here as in RDMSR.
+    func readPerformanceCounter() throws(GuestFault) {
+        guard translation.pointee.vendor == .amd, self[.rcx] & 0xffff_ffff < 4,
+            cpl == 0 || state.pointee.cr4 & CR4.pce != 0 || !protectedMode
+        else { throw .generalProtection() }
+        self[.rax] = 0
+        self[.rdx] = 0
+    }
 
     func readProcessorID(_ i: Instruction) throws(GuestFault) {
         try require(.rdpid)
@@ -35,6 +42,7 @@ extension CPU {
         let context = CPUIDContext(
             apicID: UInt32(truncatingIfNeeded: owner.id), vcpuCount: UInt32(max(owner.vm.vcpus.count, 1)),
             xcr0: state.pointee.xcr0, osxsave: state.pointee.cr4 & CR4.osxsave != 0,
+            ospke: state.pointee.cr4 & CR4.pke != 0,
             apicEnabled: owner.localAPIC.baseMSR & 1 << 11 != 0, in64BitMode: in64BitMode)
         let answer = owner.vm.model.cpuid(
             UInt32(truncatingIfNeeded: self[.rax]), UInt32(truncatingIfNeeded: self[.rcx]), context)

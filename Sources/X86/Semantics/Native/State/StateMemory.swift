@@ -3,11 +3,11 @@
 
 import CPrimitives
 
-/// An image under construction or just loaded: 832 bytes, the largest (XSAVE with AVX), cleared.
+/// An image under construction or just loaded: as large as the longest XSAVE area, cleared.
 @inline(__always)
 func withStateImage(_ body: (UnsafeMutableRawPointer) throws(GuestFault) -> Void) throws(GuestFault) {
     var fault: GuestFault?
-    withUnsafeTemporaryAllocation(byteCount: XSAVEArea.size, alignment: 64) { buffer in
+    withUnsafeTemporaryAllocation(byteCount: XSAVEArea.largest, alignment: 64) { buffer in
         guard let start = buffer.baseAddress else { return }
         buffer.initializeMemory(as: UInt8.self, repeating: 0)
         do throws(GuestFault) { try body(start) } catch { fault = error }

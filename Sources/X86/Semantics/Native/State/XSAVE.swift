@@ -1,18 +1,28 @@
-// The XSAVE family over the components x87, SSE and AVX (SDM volume 1, chapter 13), with the init optimisation of
+// The XSAVE family over the components x87, SSE, AVX and PKRU (SDM volume 1, chapter 13), with the init optimisation of
 // XSAVEOPT, XSAVEC and XSAVES; the modified optimisation, which hardware may leave out, is left out.
 
 import CPrimitives
 
-/// The layout of an XSAVE area. With no component but the three, the compacted format puts AVX where the standard one
-/// does.
+/// The layout of an XSAVE area. The compacted format puts AVX where the standard one does, and PKRU behind what there is.
 enum XSAVEArea {
     static let header = 512
     static let xcompBV = 520
     static let avx = 576
+    /// Of the engine-neutral image, which has no PKRU.
     static let size = 832
+    static let pkru = 832
+    static let pkruSize = 8
+    /// The longest area of all, in whole cache lines.
+    static let largest = 896
     static let alignment: UInt64 = 64
     /// XCOMP_BV: the area is compacted.
     static let compacted: UInt64 = 1 << 63
+
+    /// Where PKRU is in an area; the compacted format's has these components.
+    static func pkru(compacted components: UInt64?) -> Int {
+        guard let components else { return pkru }
+        return components & XCR0.avx != 0 ? pkru : avx
+    }
 }
 
 /// What the store instructions differ in.
@@ -48,6 +58,7 @@ extension CPU {
             if !isZero(vector(n), 16) { bits |= XCR0.sse }
             if !isZero(vector(n) + 16, 16) { bits |= XCR0.avx }
         }
+        if state.pointee.pkru != 0 { bits |= XCR0.pkru }
         return bits
     }
 
@@ -82,6 +93,7 @@ extension CPU {
             if mask & XCR0.sse != 0 { vector(n).initializeMemory(as: UInt8.self, repeating: 0, count: 16) }
             if mask & XCR0.avx != 0 { (vector(n) + 16).initializeMemory(as: UInt8.self, repeating: 0, count: 16) }
         }
+        if mask & XCR0.pkru != 0 { setPKRU(0) }
     }
 
     fileprivate func storeComponents(_ i: Instruction, _ form: StoreForm) throws(GuestFault) {
@@ -91,7 +103,9 @@ extension CPU {
         let inUse = componentsInUse & rfbm
         let written = form.skipsInitial ? inUse : rfbm
         let vectorBytes = Int(vectorCount) * 16
-        let end = rfbm & XCR0.avx != 0 ? XSAVEArea.avx + vectorBytes : XSAVEArea.avx
+        let pkru = XSAVEArea.pkru(compacted: form.compacts ? rfbm : nil)
+        var end = rfbm & XCR0.avx != 0 ? XSAVEArea.avx + vectorBytes : XSAVEArea.avx
+        if rfbm & XCR0.pkru != 0 { end = pkru + XSAVEArea.pkruSize }
         let linear = try alignedImageAddress(i, size: end, alignment: XSAVEArea.alignment, .write)
         // Every byte of the area must be writable, whichever are written.
         try checkWritable(linear, count: end)
@@ -122,6 +136,10 @@ extension CPU {
                 putAVX(image)
                 try put(XSAVEArea.avx, vectorBytes)
             }
+            if written & XCR0.pkru != 0 {
+                (image + pkru).storeBytes(of: state.pointee.pkru, as: UInt64.self)
+                try put(pkru, XSAVEArea.pkruSize)
+            }
             (image + XSAVEArea.header).storeBytes(of: xstateBV, as: UInt64.self)
             if form.compacts {
                 (image + XSAVEArea.xcompBV).storeBytes(of: rfbm | XSAVEArea.compacted, as: UInt64.self)
@@ -136,8 +154,14 @@ extension CPU {
         if supervisor, cpl != 0 { throw .generalProtection() }
         let rfbm = requestedFeatures
         let vectorBytes = Int(vectorCount) * 16
-        let end = rfbm & XCR0.avx != 0 ? XSAVEArea.avx + vectorBytes : XSAVEArea.avx
+        var end = rfbm & XCR0.avx != 0 ? XSAVEArea.avx + vectorBytes : XSAVEArea.avx
         let linear = try alignedImageAddress(i, size: end, alignment: XSAVEArea.alignment, .read)
+        var pkru = XSAVEArea.pkru
+        if rfbm & XCR0.pkru != 0 {
+            let xcompBV = try load(UInt64.self, linear &+ UInt64(XSAVEArea.xcompBV))
+            pkru = XSAVEArea.pkru(compacted: xcompBV & XSAVEArea.compacted != 0 ? xcompBV : nil)
+            end = max(end, pkru + XSAVEArea.pkruSize)
+        }
         try withStateImage { image throws(GuestFault) in
             try copyIn(linear, count: end, to: image)
             let header = (image + XSAVEArea.header).assumingMemoryBound(to: UInt64.self)
@@ -158,6 +182,7 @@ extension CPU {
             let loadsMXCSR = compacted ? loaded & XCR0.sse != 0 : rfbm & XCR0.avxAndSSE != 0
             if loadsMXCSR { try checkMXCSR(mxcsr) }
             initializeComponents(rfbm & ~loaded)
+            if loaded & XCR0.pkru != 0 { setPKRU((image + pkru).load(as: UInt32.self)) }
             if loadsMXCSR {
                 state.pointee.mxcsr = mxcsr
             } else if rfbm & XCR0.sse != 0 {
