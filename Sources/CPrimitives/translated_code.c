@@ -16,7 +16,7 @@
         AT(vector, vector), AT(gates, fpu_gates), AT(code_base, translated.code_base),                                \
         AT(host_stack, translated.host_stack), AT(exit_value, translated.exit_value),                                 \
         AT(exit_address, translated.exit_address), AT(exit_arithmetic, translated.exit_arithmetic),                   \
-        AT(host_mxcsr, translated.host_mxcsr), AT(loaded, translated.vectors_loaded),                                 \
+        AT(host_mxcsr, translated.host_mxcsr), AT(loaded, translated.vectors_loaded), AT(lost, translated.flags_lost),                                 \
         AT(gate_sse, translated.vector_gates[0]), AT(gate_avx, translated.vector_gates[1]),                           \
         [handler] "i"(offsetof(tz_instruction, handler)), [by_step] "i"(TZ_LEFT_BY_STEP),                             \
         [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
@@ -81,9 +81,11 @@ static GATE void left_by_signal(void) {
     "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3:\n" LOAD_ALL "ret\n"                                              \
     "4: mov $%c[by_step], %%r10d\n" LEAVE_WITHOUT_VECTORS
 
-GATE void tz_translated_step(void) { CODE(STORE_RAX STORE_FLAGS("arithmetic") STEP); }
+GATE void tz_translated_step(void) { CODE(STORE_RAX STORE_FLAGS("arithmetic") "movb $0, %c[lost](%%r8)\n" STEP); }
 
-GATE void tz_translated_step_saved(void) { CODE(STORE_RAX STEP); }
+GATE void tz_translated_step_saved(void) { CODE(STORE_RAX "movb $0, %c[lost](%%r8)\n" STEP); }
+
+GATE void tz_translated_step_lost(void) { CODE(STORE_RAX "movb $1, %c[lost](%%r8)\n" STEP); }
 
 GATE void tz_translated_nothing_to_load(void) { CODE("ret\n"); }
 

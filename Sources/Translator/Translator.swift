@@ -97,15 +97,13 @@ final class Translator {
     }
 
     private func translate(_ block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Translation> {
-        let offset = Int32(block.pointee.address & 0xfff)
-        lowering.lower(
-            block.pointee.instructions, count: Int(block.pointee.count), offset: offset,
-            isUser: Translation.isUser(block.pointee.mode), into: &operations)
+        lowering.lower(block, into: &operations)
+        FlagPlan.apply(to: &operations)
         var encoder = BlockEncoder(at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4))
         let landing = code.next
         let entry = encoder.encode(operations)
         let firstSite = code.siteCount
-        for site in encoder.sites { code.addSite(site.host, offset: site.offset, hostFlags: site.hostFlags) }
+        for site in encoder.sites { code.addSite(site.host, offset: site.offset, flags: site.flags) }
         for edge in encoder.edges {
             let stub = encoder.code.cursor
             HostAssembler.patch(edge.displacement, to: stub)
@@ -151,6 +149,11 @@ final class Translator {
                 let instruction = UnsafePointer<tz_instruction>(
                     bitPattern: UInt(state.pointee.translated.exit_value))
             {
+                if state.pointee.translated.flags_lost != 0,
+                    let translation = code.translation(at: state.pointee.translated.exit_address)
+                {
+                    recoverFlags(before: instruction, in: translation.pointee.block)
+                }
                 cpu.deliverFault(of: instruction)
             }
         case Int(TZ_LEFT_BY_LANDING): state.pointee.rip = state.pointee.translated.exit_value
@@ -170,7 +173,11 @@ final class Translator {
             interpretBlock()
             return nil
         }
-        if site.hostFlags { state.pointee.arithmetic = state.pointee.translated.exit_arithmetic }
+        switch site.flags {
+        case .host: state.pointee.arithmetic = state.pointee.translated.exit_arithmetic
+        case .saved: break
+        case .lost: recoverFlags(at: site)
+        }
         statistics.signals += 1
         if tz_atomic_load(&state.pointee.attention) == 0 { cpu.interpretInstruction() }
         return nil

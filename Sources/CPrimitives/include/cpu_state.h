@@ -147,7 +147,8 @@ typedef struct tz_translated {
     uint64_t scratch[4];
     uint32_t host_mxcsr;
     uint8_t vectors_loaded;   // vector registers and MXCSR are in the host's registers
-    uint8_t reserved[3];
+    uint8_t flags_lost;       // a gate was called while the flags were nowhere
+    uint8_t reserved[2];
 } tz_translated;
 
 typedef struct tz_cpu {

@@ -33,6 +33,8 @@ void tz_translated_exit_saved(void);
 // its handler on the state in memory, and returns unless that ended the block or faulted.
 void tz_translated_step(void);
 void tz_translated_step_saved(void);
+// The same while the flags are nowhere, since nothing but a fault needs them; `flags_lost` says so.
+void tz_translated_step_lost(void);
 
 // What `vector_gates` point to: loads vector registers if the guest may use them and returns.
 void tz_translated_load_sse(void);

@@ -8,13 +8,13 @@ import X86
 struct Lowering {
     let model: CPUModel
 
-    /// The operations of a block whose first byte lies `offset` bytes into its page.
-    func lower(
-        _ instructions: UnsafeMutablePointer<tz_instruction>, count: Int, offset: Int32, isUser: Bool,
-        into operations: inout [Operation]
-    ) {
+    /// The operations of a block.
+    func lower(_ block: UnsafeMutablePointer<Block>, into operations: inout [Operation]) {
         operations.removeAll(keepingCapacity: true)
-        var offset = offset
+        let instructions = block.pointee.instructions
+        let count = Int(block.pointee.count)
+        let isUser = Translation.isUser(block.pointee.mode)
+        var offset = Int32(block.pointee.address & 0xfff)
         for n in 0..<count {
             var operation = lower(instructions + n, offset, isUser)
             operation.pollsAfter = operations.last?.kind == .setInterrupts

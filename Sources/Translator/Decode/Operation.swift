@@ -51,12 +51,23 @@ struct Operation {
     var maySignal = false
     /// The instruction follows one that may have let interrupts in: whether any waits is looked at after it.
     var pollsAfter = false
+    /// The flags before the operation follow from registers, by the `FlagRecipe` of an operation before it.
+    var flagsAreRecoverable = false
+    /// The flags before the operation must survive what it does to memory (`FlagPlan`).
+    var keepsFlags = true
     /// Offset of the instruction from the page in which its block begins.
     var offset: Int32
     let instruction: UnsafeMutablePointer<tz_instruction>
 
     /// Offset of the next instruction.
     var next: Int32 { offset + Int32(instruction.pointee.length) }
+    /// Whether a fault may show the guest the flags that the operation found.
+    var mayFault: Bool {
+        switch kind {
+        case .access, .push, .pop, .leave, .call, .ret, .jumpIndirect, .callIndirect: true
+        default: maySignal
+        }
+    }
     /// Whether control does not go on to the next instruction by itself.
     var endsBlock: Bool {
         switch kind {

@@ -12,12 +12,23 @@ struct SlowPath {
     /// The displacement of the jump there.
     var displacement: UnsafeMutablePointer<UInt8>
     var operation: Operation
+    /// Where the arithmetic flags are.
+    var flags: FlagPlace
     /// Where to go on afterwards; nil: the block ends.
     var rejoin: UnsafeMutablePointer<UInt8>?
     /// RAX is to be taken back from scratch first.
     var restoresRAX = false
     /// The block ends after the handler though the operation does not end blocks.
     var leaves = false
+}
+
+/// Where the arithmetic flags are at a place in generated code.
+enum FlagPlace: UInt8 {
+    case host
+    /// In the state.
+    case saved
+    /// Nowhere: they follow from registers.
+    case lost
 }
 
 /// A jump to another block.
@@ -43,7 +54,7 @@ struct BlockEncoder: ~Copyable {
     var savedFlags = false
     var slowPaths: [SlowPath] = []
     var edges: [Edge] = []
-    var sites: [(host: UnsafePointer<UInt8>, offset: Int32, hostFlags: Bool)] = []
+    var sites: [(host: UnsafePointer<UInt8>, offset: Int32, flags: FlagPlace)] = []
 
     /// Slow paths of the operation at hand, to rejoin behind it.
     var openSlowPaths = 0
@@ -82,7 +93,7 @@ struct BlockEncoder: ~Copyable {
         case .push: emitPush(operation)
         case .pop: emitPop(operation)
         case .leave: emitLeave(operation)
-        case .clearInterrupts: emitClearInterrupts()
+        case .clearInterrupts: emitClearInterrupts(operation)
         case .setInterrupts: emitSetInterrupts(operation)
         case .swapGS: emitSwapGS()
         case .jump: emitEdge(target(operation), from: operation.offset)
@@ -113,6 +124,9 @@ struct BlockEncoder: ~Copyable {
     }
 
     // MARK: Flags
+
+    /// Where the flags are when they are not in the host's any more.
+    var destroyedFlags: FlagPlace { savedFlags ? .saved : .lost }
 
     /// Sees to it that the flags are saved in the state. Uses the spare register.
     mutating func saveFlags() {
@@ -164,21 +178,25 @@ struct BlockEncoder: ~Copyable {
 
     /// A signal, or a gate that does not return, may leave the code from here on at a guest instruction.
     mutating func note(offset: Int32) {
-        sites.append((UnsafePointer(code.cursor), offset, hostFlags))
+        sites.append((UnsafePointer(code.cursor), offset, hostFlags ? .host : destroyedFlags))
     }
 
     // MARK: Handlers
 
     mutating func emitStep(_ operation: Operation) {
-        emitGateCall(operation, saved: !hostFlags)
+        emitGateCall(operation, flags: hostFlags ? .host : destroyedFlags)
         hostFlags = true
         savedFlags = true
     }
 
-    mutating func emitGateCall(_ operation: Operation, saved: Bool) {
+    mutating func emitGateCall(_ operation: Operation, flags: FlagPlace) {
         code.move(Host.address, immediate: UInt64(UInt(bitPattern: operation.instruction)))
         code.move32(Host.spare, immediate: UInt32(bitPattern: operation.next))
-        code.call(saved ? gates.stepSaved : gates.step)
+        switch flags {
+        case .host: code.call(gates.step)
+        case .saved: code.call(gates.stepSaved)
+        case .lost: code.call(gates.stepLost)
+        }
     }
 
     /// After a handler that has set RIP.
@@ -193,7 +211,7 @@ struct BlockEncoder: ~Copyable {
         for slow in slowPaths {
             code.land(slow.displacement)
             if slow.restoresRAX { code.load(Host.rax, .memory(Host.state, StateLayout.scratch)) }
-            emitGateCall(slow.operation, saved: true)
+            emitGateCall(slow.operation, flags: slow.flags)
             if let rejoin = slow.rejoin { code.jump(to: rejoin) } else { emitLeaveByStep() }
         }
         for n in edges.indices where edges[n].needsPreparation {

@@ -65,7 +65,8 @@ extension BlockEncoder {
     /// does all of the instruction's work, where there is none, and when the vCPU's attention is asked for.
     private mutating func emitLookup(_ operation: Operation) {
         code.arithmetic(7, .memory(Host.state, StateLayout.attention), 0)
-        slowPaths.append(SlowPath(displacement: code.jump(if: Condition.notEqual), operation: operation))
+        slowPaths.append(
+            SlowPath(displacement: code.jump(if: Condition.notEqual), operation: operation, flags: .saved))
         code.store(Host.rax, .memory(Host.state, StateLayout.scratch))
         // The index mixes the offset in the page with the page.
         code.move(Host.spare, Host.address)
@@ -81,7 +82,8 @@ extension BlockEncoder {
             HostEncoding(0x3b, w: true), reg: Host.rax,
             .indexed(Host.state, Host.spare, 0, StateLayout.jumpTable))
         slowPaths.append(
-            SlowPath(displacement: code.jump(if: Condition.notEqual), operation: operation, restoresRAX: true))
+            SlowPath(
+                displacement: code.jump(if: Condition.notEqual), operation: operation, flags: .saved, restoresRAX: true))
         code.load(Host.spare, .indexed(Host.state, Host.spare, 0, StateLayout.jumpTable + 8))
         code.load(Host.rax, .memory(Host.state, StateLayout.scratch))
     }

@@ -11,9 +11,9 @@ import CPrimitives
 import X86
 
 extension BlockEncoder {
-    /// The probe. Saves the flags first, which it destroys; needs the spare register.
+    /// The probe, which destroys the flags: those that have to be kept are saved first. Needs the spare register.
     mutating func emitCheck(_ operation: Operation, size: Int32, write: Bool) {
-        saveFlags()
+        if operation.keepsFlags { saveFlags() }
         let table = write ? writeTable : readTable
         code.instruction(HostEncoding(0x8b), reg: Host.spare, .register(Host.address))
         code.instruction(HostEncoding(0xc1), reg: 5, .register(Host.spare))
@@ -22,7 +22,8 @@ extension BlockEncoder {
         code.instruction(
             HostEncoding(0x33, w: true), reg: Host.address, .indexed(Host.state, Host.spare, 0, table))
         code.arithmetic(7, .register(Host.address), 4096 - size)
-        slowPaths.append(SlowPath(displacement: code.jump(if: Condition.above), operation: operation))
+        slowPaths.append(
+            SlowPath(displacement: code.jump(if: Condition.above), operation: operation, flags: destroyedFlags))
         code.instruction(
             HostEncoding(0x03, w: true), reg: Host.address, .indexed(Host.state, Host.spare, 0, table + 8))
         hostFlags = false

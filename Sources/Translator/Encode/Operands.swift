@@ -114,11 +114,7 @@ extension BlockEncoder {
         case .crc32: encoding.repeatPrefix = 0xf2
         default: break
         }
-        let hasRegister: Bool =
-            switch form {
-            case .rm_r, .r_rm, .r_rm_i, .rm_r_i, .rm_r_c: true
-            default: false
-            }
+        let hasRegister = form.namesRegister
         if form == .none { return emitImplicit(encoding, i) }
         if form == .rm_i, isAccumulatorForm(i) {
             // The accumulator is itself, without ModRM.
@@ -135,13 +131,12 @@ extension BlockEncoder {
         let rmNumber = i.pointee.rm / 8
         let rmIsHigh = i.pointee.rm & 7 != 0
         if !memory {
-            let writesRM = self.writesRM(mnemonic, form)
-            rmRegister = temporary(rmNumber, Host.address, loads: !(pure && writesRM))
+            rmRegister = temporary(rmNumber, Host.address, loads: !(pure && mnemonic.writesRM(form)))
             rm = .register(rmIsHigh ? rmNumber + 4 : rmRegister)
         }
         var reg = i.pointee.modrm >> 3 & 7
         let regNumber = i.pointee.reg / 8
-        let writesReg = hasRegister && self.writesRegister(mnemonic, form)
+        let writesReg = hasRegister && mnemonic.writesRegister(form)
         if mnemonic == .xchg, i.pointee.map == 0, opcode >= 0x90, opcode < 0x98 {
             encoding.opcode = 0x87
             reg = Host.rax
@@ -157,7 +152,7 @@ extension BlockEncoder {
             emitImmediate(i)
         }
         if writesReg { writeBack(regNumber, Host.spare) }
-        if !memory, writesRM(mnemonic, form) { writeBack(rmNumber, Host.address) }
+        if !memory, mnemonic.writesRM(form) { writeBack(rmNumber, Host.address) }
     }
 
     /// Instructions whose operands are implied.
@@ -230,21 +225,6 @@ extension BlockEncoder {
         case .mov, .movzx, .movsx, .movsxd, .movbe, .popcnt, .lzcnt, .tzcnt: return true
         case .imul2: return i.pointee.form == OperandForm.r_rm_i.rawValue
         default: return false
-        }
-    }
-
-    private func writesRegister(_ mnemonic: Mnemonic, _ form: OperandForm) -> Bool {
-        switch mnemonic {
-        case .xchg, .xadd: true
-        case .cmp, .test: false
-        default: form == .r_rm || form == .r_rm_i
-        }
-    }
-
-    private func writesRM(_ mnemonic: Mnemonic, _ form: OperandForm) -> Bool {
-        switch mnemonic {
-        case .cmp, .test, .bt, .mul, .imul, .div, .idiv: false
-        default: form != .r_rm && form != .r_rm_i
         }
     }
 

@@ -6,8 +6,8 @@ extension BlockEncoder {
     private static let interruptFlag: Int32 = 1 << 9
 
     /// CLI
-    mutating func emitClearInterrupts() {
-        saveFlags()
+    mutating func emitClearInterrupts(_ operation: Operation) {
+        if operation.keepsFlags { saveFlags() }
         code.arithmetic(4, .memory(Host.state, StateLayout.systemFlags), ~Self.interruptFlag, wide: false)
         hostFlags = false
     }
@@ -15,10 +15,12 @@ extension BlockEncoder {
     /// STI. If anything waits for the vCPU, its handler sets up the interrupt shadow and the block ends; otherwise whatever
     /// comes later is met by the poll after the next instruction.
     mutating func emitSetInterrupts(_ operation: Operation) {
-        saveFlags()
+        if operation.keepsFlags { saveFlags() }
         code.arithmetic(7, .memory(Host.state, StateLayout.attention), 0)
         slowPaths.append(
-            SlowPath(displacement: code.jump(if: Condition.notEqual), operation: operation, leaves: true))
+            SlowPath(
+                displacement: code.jump(if: Condition.notEqual), operation: operation, flags: destroyedFlags,
+                leaves: true))
         code.arithmetic(1, .memory(Host.state, StateLayout.systemFlags), Self.interruptFlag, wide: false)
         hostFlags = false
     }

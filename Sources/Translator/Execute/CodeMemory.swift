@@ -37,6 +37,7 @@ struct CodeMemory: ~Copyable {
         let exitSaved: UnsafePointer<UInt8>
         let step: UnsafePointer<UInt8>
         let stepSaved: UnsafePointer<UInt8>
+        let stepLost: UnsafePointer<UInt8>
     }
 
     init() throws(EngineError) {
@@ -53,7 +54,7 @@ struct CodeMemory: ~Copyable {
         }
         gates = Gates(
             exit: gate(tz_translated_exit), exitSaved: gate(tz_translated_exit_saved), step: gate(tz_translated_step),
-            stepSaved: gate(tz_translated_step_saved))
+            stepSaved: gate(tz_translated_step_saved), stepLost: gate(tz_translated_step_lost))
         reserved = (code.cursor - writable + 63) & ~63
         used = reserved
     }
@@ -117,8 +118,8 @@ struct CodeMemory: ~Copyable {
         return Int32(linkCount - 1)
     }
 
-    mutating func addSite(_ host: UnsafePointer<UInt8>, offset: Int32, hostFlags: Bool) {
-        sites[siteCount] = Site(host: UInt32(host - UnsafePointer(writable)), offset: offset, hostFlags: hostFlags)
+    mutating func addSite(_ host: UnsafePointer<UInt8>, offset: Int32, flags: FlagPlace) {
+        sites[siteCount] = Site(host: UInt32(host - UnsafePointer(writable)), offset: offset, flags: flags)
         siteCount += 1
     }
 
@@ -144,6 +145,21 @@ struct CodeMemory: ~Copyable {
     /// What the host executes for code that was written at an address.
     @inline(__always) func executable(_ address: UnsafePointer<UInt8>) -> UnsafePointer<UInt8> {
         UnsafePointer(executable + (address - UnsafePointer(writable)))
+    }
+
+    /// The translation whose code an executable address lies in; nil if there is none.
+    func translation(at address: UInt64) -> UnsafeMutablePointer<Translation>? {
+        let start = UInt64(UInt(bitPattern: executable))
+        guard address >= start, address - start < UInt64(used) else { return nil }
+        let host = writable + Int(address - start)
+        // Translations are in order of their addresses.
+        var low = 0
+        var high = translationCount
+        while low < high {
+            let middle = (low + high) / 2
+            if translations[middle].landing <= host { low = middle + 1 } else { high = middle }
+        }
+        return low > 0 ? translations + (low - 1) : nil
     }
 
     /// The site at the executable address at which a signal stopped generated code; nil if none can be there.

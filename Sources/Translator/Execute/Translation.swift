@@ -48,6 +48,6 @@ struct Site {
     var host: UInt32
     /// Offset from `code_base` of the guest instruction that is to be executed (again).
     var offset: Int32
-    /// The arithmetic flags are in the host's, not saved in the state.
-    var hostFlags: Bool
+    /// Where the arithmetic flags are.
+    var flags: FlagPlace
 }
