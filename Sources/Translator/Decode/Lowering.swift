@@ -95,11 +95,10 @@ struct Lowering {
 
     /// The flag use of an instruction that is copied; nil for any other.
     private func copies(_ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_instruction>, _ memory: Bool) -> FlagUse? {
-        // AH, CH, DH and BH can't be named beside a host register that needs REX: that of an address, or of RSP.
-        if i.pointee.flags & UInt8(TZ_INSN_HIGH_BYTE) != 0, memory || i.pointee.reg == 32 || i.pointee.rm == 32 {
-            return nil
-        }
         let form = OperandForm(rawValue: i.pointee.form) ?? .none
+        // AH, CH, DH and BH can't be named beside a host register that needs REX: that of an address, or of RSP.
+        let namesHighByte = form.namesRegister && i.pointee.reg & 7 != 0 || !memory && i.pointee.rm & 7 != 0
+        if namesHighByte, memory || i.pointee.reg == 32 || i.pointee.rm == 32 { return nil }
         switch mnemonic {
         case .add, .sub, .and, .or, .xor, .cmp, .test, .neg: return .writes
         case .xadd, .cmpxchg: return .writes

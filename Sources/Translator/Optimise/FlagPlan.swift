@@ -20,8 +20,9 @@ struct FlagRecipe {
         let operation = operations[producer]
         let i = operation.instruction
         guard operation.kind == .compute, !operation.isNative, operation.flags == .writes,
-            i.pointee.flags & UInt8(TZ_INSN_HIGH_BYTE) == 0,
-            let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic), let form = OperandForm(rawValue: i.pointee.form)
+            i.pointee.rm & 7 == 0,
+            let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic), let form = OperandForm(rawValue: i.pointee.form),
+            !form.namesRegister || i.pointee.reg & 7 == 0
         else { return nil }
         self.producer = producer
         let rm: UInt16 = 1 << UInt16(i.pointee.rm / 8)
