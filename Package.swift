@@ -59,6 +59,9 @@ let package = Package(
         // Other people's suites, found through environment variables, against the built program.
         .testTarget(
             name: "SuiteTests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
+        .testTarget(
+            name: "TranslatorTests", dependencies: ["Translator", "X86", "VirtualCPU", "Memory"],
+            swiftSettings: strictSwift),
         .testTarget(name: "DebianGuestTests", dependencies: ["DebianGuest"], swiftSettings: strictSwift),
         .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),

@@ -6,8 +6,14 @@ import X86
 
 /// Translates guest code to host code, block by block, as it is met.
 public struct TranslateEngine: Engine {
+    /// How often a block is interpreted before it is translated.
+    private let threshold: UInt32
+
     /// Makes the engine.
-    public init() {}
+    public init() { self.init(threshold: 2) }
+
+    /// Makes an engine that translates a block when it has been interpreted so many times.
+    package init(threshold: UInt32) { self.threshold = threshold }
 
     /// `translate`.
     public var name: String { "translate" }
@@ -27,6 +33,6 @@ public struct TranslateEngine: Engine {
 
     /// Makes a VM's part.
     public func makeVM(_ configuration: EngineConfiguration) throws(EngineError) -> any EngineVM {
-        TranslatedVM(try SoftwareVM.make(configuration))
+        TranslatedVM(try SoftwareVM.make(configuration), threshold: threshold)
     }
 }

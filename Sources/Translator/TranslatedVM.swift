@@ -7,8 +7,12 @@ import X86
 /// The engine's part of a VM.
 final class TranslatedVM: EngineVM {
     private let vm: SoftwareVM
+    private let threshold: UInt32
 
-    init(_ vm: SoftwareVM) { self.vm = vm }
+    init(_ vm: SoftwareVM, threshold: UInt32) {
+        self.vm = vm
+        self.threshold = threshold
+    }
 
     func map(_ region: MemoryRegion) throws(EngineError) { try vm.map(region) }
     func unmap(_ region: MemoryRegion) throws(EngineError) { try vm.unmap(region) }
@@ -16,7 +20,9 @@ final class TranslatedVM: EngineVM {
         try vm.protect(region, readOnly: readOnly)
     }
     func takeDirtyPages(_ region: MemoryRegion) throws(EngineError) -> [Int] { try vm.takeDirtyPages(region) }
-    func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU { try TranslatedCPU(vm.makeSoftwareCPU(id: id)) }
+    func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU {
+        try TranslatedCPU(vm.makeSoftwareCPU(id: id), threshold: threshold)
+    }
     func setINTR(_ asserted: Bool) { vm.setINTR(asserted) }
     @discardableResult func signalMSI(address: UInt64, data: UInt32) -> Bool {
         vm.signalMSI(address: address, data: data)
@@ -34,9 +40,9 @@ final class TranslatedCPU: VirtualCPU, @unchecked Sendable {
     private var isDebugged = false
     private var hasTranslated = false
 
-    init(_ cpu: SoftwareCPU) throws(EngineError) {
+    init(_ cpu: SoftwareCPU, threshold: UInt32) throws(EngineError) {
         self.cpu = cpu
-        translator = try Translator(cpu)
+        translator = try Translator(cpu, threshold: threshold)
     }
 
     var id: Int { cpu.id }

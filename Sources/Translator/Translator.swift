@@ -20,11 +20,12 @@ final class Translator {
     /// The link that generated code was left by, to be led to the next block.
     var pendingLink: Int32 = -1
 
-    /// How often a block is interpreted before it is translated.
-    private static let threshold: UInt32 = 2
+    private let threshold: UInt32
 
-    init(_ cpu: SoftwareCPU) throws(EngineError) {
+    /// Makes a translator for a vCPU, whose blocks are translated after they were interpreted `threshold` times.
+    init(_ cpu: SoftwareCPU, threshold: UInt32) throws(EngineError) {
         self.cpu = cpu
+        self.threshold = threshold
         state = cpu.state
         lowering = Lowering(model: cpu.vm.model)
         code = try CodeMemory()
@@ -88,7 +89,7 @@ final class Translator {
     private func translation(of block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Translation>? {
         if let known = block.pointee.translation { return known.assumingMemoryBound(to: Translation.self) }
         block.pointee.runs += 1
-        guard block.pointee.runs > Self.threshold else { return nil }
+        guard block.pointee.runs > threshold else { return nil }
         guard code.hasRoom else {
             cpu.forgetAllBlocks()
             return nil

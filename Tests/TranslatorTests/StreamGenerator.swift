@@ -1,0 +1,287 @@
+// Random loops of 64-bit code for comparing engines: instructions of every kind that the translator copies, and some that it
+// does not, on registers and on memory around a few pointers that the code itself leaves alone.
+
+/// Makes streams from a seed.
+struct StreamGenerator {
+    private var random: SplitMix
+    private var code: [UInt8] = []
+
+    /// Registers that point into memory and are never written: RBX, RSI, RDI and R9.
+    private static let pointers: [UInt8] = [3, 6, 7, 9]
+    /// RSP is the stack's; R14 counts.
+    private static let counter: UInt8 = 14
+    private static let written: [UInt8] = [0, 1, 2, 5, 8, 10, 11, 12, 13, 15]
+
+    init(seed: UInt64) { random = SplitMix(state: seed) }
+
+    /// A loop that ends with HLT, and the registers that it starts from.
+    mutating func next(data: UInt64, stack: UInt64) -> (code: [UInt8], registers: [UInt64], flags: UInt64) {
+        code = []
+        for _ in 0..<random.below(24) + 4 { emitInstruction() }
+        // lea r14, [r14 - 1]; xchg r14, rcx; jrcxz + 5; xchg; jmp back; xchg; hlt: no flag is touched.
+        code += [0x4d, 0x8d, 0x76, 0xff, 0x49, 0x87, 0xce, 0xe3, 0x08, 0x49, 0x87, 0xce, 0xe9]
+        let distance = Int32(-(code.count + 4))
+        code += (0..<4).map { UInt8(truncatingIfNeeded: distance >> Int32(8 * $0)) }
+        code += [0x49, 0x87, 0xce, 0xf4]
+        var registers = (0..<16).map { _ in random.value() }
+        for pointer in Self.pointers { registers[Int(pointer)] = data + 0x1000 * UInt64(random.below(8)) + 0x800 }
+        if random.below(8) == 0 { registers[9] = Self.wild[random.below(Self.wild.count)] }
+        registers[4] = stack
+        registers[Int(Self.counter)] = UInt64(random.below(5)) + 1
+        return (code, registers, random.value() & 0x8d5 | 2)
+    }
+
+    /// No memory, unmapped, not canonical, about to wrap.
+    private static let wild: [UInt64] = [0x3000_0000, 0x5000_0000, 0x8000_0000_0000, 0xffff_ffff_ffff_fff8, 0]
+
+    // MARK: Instructions
+
+    private mutating func emitInstruction() {
+        switch random.below(20) {
+        case 0...6: arithmetic()
+        case 7, 8: move()
+        case 9: shift()
+        case 10: unary()
+        case 11: extended()
+        case 12: conditional()
+        case 13: stack()
+        case 14: bitOperation()
+        case 15: exchange()
+        case 16: vector()
+        case 17: jump()
+        case 18: showFlags()
+        default: bits()
+        }
+    }
+
+    /// Prefixes, opcode, ModRM. `reg` is an operand to write or an extension.
+    private mutating func operands(
+        _ opcode: [UInt8], reg: UInt8, width: Int, prefix: [UInt8] = [], memory: Bool? = nil, destination: Bool = true,
+        lock: Bool = false
+    ) {
+        let inMemory = memory ?? (random.below(2) == 0)
+        var rex: UInt8 = width == 8 ? 8 : 0
+        rex |= (reg & 8) >> 1
+        var tail: [UInt8] = []
+        if inMemory {
+            let base = Self.pointers[random.below(4)]
+            rex |= base >> 3
+            // Mostly near the middle of a page, sometimes across its end.
+            let displacement = random.below(4) == 0 ? Int32(0x7f8 + random.below(12)) : Int32(random.below(512)) - 256
+            if random.below(4) == 0 {
+                // A SIB byte without index.
+                tail = [0x84 | (reg & 7) << 3, 0x20 | base & 7]
+            } else {
+                tail = [0x80 | (reg & 7) << 3 | base & 7]
+            }
+            tail += (0..<4).map { UInt8(truncatingIfNeeded: displacement >> Int32(8 * $0)) }
+        } else {
+            let rm = destination ? Self.written[random.below(10)] : UInt8(random.below(16))
+            rex |= rm >> 3
+            tail = [0xc0 | (reg & 7) << 3 | rm & 7]
+        }
+        if lock, inMemory { code.append(0xf0) }
+        if width == 2 { code.append(0x66) }
+        code += prefix
+        if rex != 0 || width == 1 { code.append(0x40 | rex) }
+        code += opcode + tail
+    }
+
+    private mutating func width() -> Int { [1, 2, 4, 4, 8, 8][random.below(6)] }
+    private mutating func wideWidth() -> Int { [2, 4, 8][random.below(3)] }
+    private mutating func target() -> UInt8 { Self.written[random.below(10)] }
+    private mutating func anyRegister() -> UInt8 { UInt8(random.below(16)) }
+
+    private mutating func immediate(_ size: Int) {
+        let value = random.value()
+        code += (0..<size).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }
+    }
+
+    private mutating func arithmetic() {
+        let operation = UInt8(random.below(8))
+        let width = width()
+        let byte: UInt8 = width == 1 ? 0 : 1
+        switch random.below(4) {
+        case 0:
+            operands([operation << 3 | byte], reg: anyRegister(), width: width, lock: operation != 7 && random.below(4) == 0)
+        case 1:
+            operands([operation << 3 | 2 | byte], reg: operation == 7 ? anyRegister() : target(), width: width, destination: false)
+        case 2:
+            operands([width == 1 ? 0x80 : 0x81], reg: operation, width: width)
+            immediate(min(width, 4))
+        default:
+            operands([width == 1 ? 0x80 : 0x83], reg: operation, width: width)
+            immediate(1)
+        }
+        if random.below(8) == 0 {
+            operands([width == 1 ? 0x84 : 0x85], reg: anyRegister(), width: width, destination: false)
+        }
+    }
+
+    private mutating func move() {
+        let width = width()
+        switch random.below(5) {
+        case 0: operands([width == 1 ? 0x88 : 0x89], reg: anyRegister(), width: width)
+        case 1: operands([width == 1 ? 0x8a : 0x8b], reg: target(), width: width, destination: false)
+        case 2:
+            operands([width == 1 ? 0xc6 : 0xc7], reg: 0, width: width)
+            immediate(min(width, 4))
+        case 3: operands([0x8d], reg: target(), width: wideWidth(), memory: true)
+        default: operands([0x0f, [0xb6, 0xb7, 0xbe, 0xbf][random.below(4)]], reg: target(), width: wideWidth(), destination: false)
+        }
+    }
+
+    private mutating func shift() {
+        let width = width()
+        let byte: UInt8 = width == 1 ? 0 : 1
+        let operation = [0, 1, 2, 3, 4, 5, 7][random.below(7)] as UInt8
+        switch random.below(3) {
+        case 0:
+            operands([0xc0 | byte], reg: operation, width: width)
+            immediate(1)
+        case 1: operands([0xd0 | byte], reg: operation, width: width)
+        default: operands([0xd2 | byte], reg: operation, width: width)
+        }
+    }
+
+    private mutating func unary() {
+        let width = width()
+        let byte: UInt8 = width == 1 ? 0 : 1
+        switch random.below(3) {
+        case 0: operands([0xfe | byte], reg: UInt8(random.below(2)), width: width)
+        case 1: operands([0xf6 | byte], reg: UInt8(random.below(2)) + 2, width: width)
+        // MUL and IMUL write RDX:RAX; division mostly faults.
+        default: operands([0xf6 | byte], reg: random.below(16) == 0 ? 6 : UInt8(random.below(2)) + 4, width: width, destination: false)
+        }
+    }
+
+    private mutating func extended() {
+        let width = wideWidth()
+        switch random.below(6) {
+        case 0: operands([0x0f, 0xaf], reg: target(), width: width, destination: false)
+        case 1:
+            operands([0x6b], reg: target(), width: width, destination: false)
+            immediate(1)
+        case 2: operands([0x0f, 0xb8], reg: target(), width: width, prefix: [0xf3], destination: false)
+        case 3: operands([0x0f, [0xbc, 0xbd][random.below(2)]], reg: target(), width: width, destination: false)
+        case 4: operands([0x0f, [0xbc, 0xbd][random.below(2)]], reg: target(), width: width, prefix: [0xf3], destination: false)
+        default:
+            operands([0x0f, [0xa4, 0xac][random.below(2)]], reg: anyRegister(), width: width)
+            immediate(1)
+        }
+    }
+
+    private mutating func conditional() {
+        let condition = UInt8(random.below(16))
+        if random.below(2) == 0 {
+            operands([0x0f, 0x90 | condition], reg: 0, width: 1)
+        } else {
+            operands([0x0f, 0x40 | condition], reg: target(), width: wideWidth(), destination: false)
+        }
+    }
+
+    private mutating func stack() {
+        switch random.below(4) {
+        case 0:
+            let register = anyRegister()
+            if register >= 8 { code.append(0x41) }
+            code.append(0x50 | register & 7)
+        case 1:
+            let register = target()
+            if register >= 8 { code.append(0x41) }
+            code.append(0x58 | register & 7)
+        case 2:
+            code.append(0x6a)
+            immediate(1)
+        default: operands([0xff], reg: 6, width: 4, memory: true)
+        }
+    }
+
+    private mutating func bitOperation() {
+        if random.below(2) == 0 {
+            operands([0x0f, 0xba], reg: UInt8(random.below(4)) + 4, width: wideWidth())
+            immediate(1)
+        } else {
+            operands([0x0f, [0xa3, 0xab, 0xb3, 0xbb][random.below(4)]], reg: anyRegister(), width: wideWidth(), memory: false)
+        }
+    }
+
+    private mutating func exchange() {
+        let width = width()
+        let byte: UInt8 = width == 1 ? 0 : 1
+        switch random.below(3) {
+        case 0: operands([0x86 | byte], reg: target(), width: width)
+        case 1: operands([0x0f, 0xc0 | byte], reg: target(), width: width, lock: random.below(2) == 0)
+        default: operands([0x0f, 0xb0 | byte], reg: anyRegister(), width: width, lock: random.below(2) == 0)
+        }
+    }
+
+    /// SSE2: moves, additions, comparisons that set flags, conversions.
+    private mutating func vector() {
+        let register = anyRegister()
+        switch random.below(7) {
+        case 0: operands([0x0f, 0x6f], reg: register, width: 4, prefix: [0xf3], destination: false)
+        case 1: operands([0x0f, 0x7f], reg: register, width: 4, prefix: [0xf3], memory: true)
+        case 2: operands([0x0f, 0xd4], reg: register, width: 4, prefix: [0x66], memory: false)
+        case 3: operands([0x0f, 0x58], reg: register, width: 4, prefix: [0xf2], destination: false)
+        case 4: operands([0x0f, 0x2e], reg: register, width: 4, prefix: [0x66], memory: false)
+        case 5: operands([0x0f, 0x2a], reg: register, width: 8, prefix: [0xf2], destination: false)
+        // Aligned: faults when it is not.
+        default: operands([0x0f, 0x28], reg: register, width: 4, destination: false)
+        }
+    }
+
+    /// A short jump over nothing or a few bytes that are whole instructions.
+    private mutating func jump() {
+        let at = code.count
+        code += [0x70 | UInt8(random.below(16)), 0]
+        emitInstruction()
+        let distance = code.count - at - 2
+        if distance < 128 { code[at + 1] = UInt8(distance) } else { code.removeSubrange(at..<at + 2) }
+    }
+
+    /// PUSHFQ; POP of a register: what the flags are becomes data.
+    private mutating func showFlags() {
+        let register = target()
+        code.append(0x9c)
+        if register >= 8 { code.append(0x41) }
+        code.append(0x58 | register & 7)
+    }
+
+    /// Without operands, or of the BMI sets.
+    private mutating func bits() {
+        switch random.below(8) {
+        case 0: code.append(0x98)
+        case 1: code += [0x48, 0x99]
+        case 2: code.append([0xf8, 0xf9, 0xf5][random.below(3)])
+        case 3: code.append([0x9f, 0x9e][random.below(2)])
+        case 4:
+            let register = target()
+            code += [0x48 | register >> 3, 0x0f, 0xc8 | register & 7]
+        default:
+            // ANDN, BZHI, SHLX, PEXT, MULX by opcode and prefix.
+            let (pp, opcode) = [(0, 0xf2), (0, 0xf5), (1, 0xf7), (2, 0xf5), (3, 0xf6)][random.below(5)]
+            let (reg, vvvv, rm) = (target(), target(), anyRegister())
+            code += [
+                0xc4, (reg & 8 != 0 ? 0 : 0x80) | 0x40 | (rm & 8 != 0 ? 0 : 0x20) | 2,
+                0x80 | (~vvvv & 15) << 3 | UInt8(pp), UInt8(opcode), 0xc0 | (reg & 7) << 3 | rm & 7,
+            ]
+        }
+    }
+}
+
+/// A small generator of random numbers (Steele, Lea and Flood, 2014).
+struct SplitMix {
+    var state: UInt64
+
+    mutating func value() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
+        return z ^ z >> 31
+    }
+
+    /// A number from 0 to `bound` - 1.
+    mutating func below(_ bound: Int) -> Int { Int(value() % UInt64(bound)) }
+}
