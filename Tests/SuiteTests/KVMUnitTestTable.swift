@@ -11,7 +11,7 @@ extension KVMUnitTest {
     static let all: [KVMUnitTest] =
         [
             KVMUnitTest(name: "x2apic", file: "apic", cpus: 2),
-            KVMUnitTest(name: "xapic", file: "apic", cpus: 2, cpu: "host,-x2apic"),
+            KVMUnitTest(name: "xapic", file: "apic", cpus: 2, cpu: "host,-x2apic", seconds: 400),
             KVMUnitTest(name: "ioapic", file: "ioapic", cpus: 4),
             KVMUnitTest(name: "smptest", file: "smptest", cpus: 2),
             KVMUnitTest(name: "smptest3", file: "smptest", cpus: 3),
