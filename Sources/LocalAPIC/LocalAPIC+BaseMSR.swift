@@ -40,6 +40,7 @@ extension LocalAPIC {
         } else if new == mode {
             // The logical ID follows from the ID (SDM volume 3, section 11.12.10.2); ICR's destination starts anew.
             let id = core.pointee.id
+            page[APICRegister.id] = id << 24
             page[APICRegister.logicalDestination] = (id >> 4) << 16 | 1 << (id & 0xf)
             page[APICRegister.commandHigh] = 0
         }
@@ -51,7 +52,8 @@ extension LocalAPIC {
     /// Publishes who this APIC is to senders on other threads, and notes whether INTR passes LINT0.
     func updateRouting() {
         let enabled = core.pointee.base & BaseMSR.enable != 0
-        var word = UInt64(core.pointee.id)
+        // In xAPIC mode software may have given this APIC another ID (SDM volume 3, section 11.4.6).
+        var word = UInt64(mmioBase == nil ? core.pointee.id : page[APICRegister.id] >> 24)
         if enabled {
             word |= Routing.enabled
             if core.pointee.base & BaseMSR.x2APIC != 0 { word |= Routing.x2APIC }

@@ -40,7 +40,10 @@ extension LocalAPIC {
     public func takeINIT() -> Bool {
         guard take(Inbox.initialise) else { return false }
         drain()
+        let id = page[APICRegister.id]
         resetRegisters()
+        page[APICRegister.id] = id
+        updateRouting()
         return true
     }
 

@@ -22,10 +22,10 @@ extension LocalAPIC {
         drain()
         let index = Int(offset >> 4)
         switch index {
-        case APICRegister.id, APICRegister.version, APICRegister.arbitrationPriority, APICRegister.processorPriority,
+        case APICRegister.version, APICRegister.arbitrationPriority, APICRegister.processorPriority,
             APICRegister.inService..<APICRegister.errorStatus, APICRegister.currentCount:
             return  // read-only
-        case APICRegister.logicalDestination:
+        case APICRegister.id, APICRegister.logicalDestination:
             page[index] = value & 0xff00_0000
             updateRouting()
         case APICRegister.destinationFormat:

@@ -97,8 +97,13 @@ extension LocalAPIC {
             page[APICRegister.initialCount] = 0
             stopTimer()
         } else {
+            // A one-shot count that has come to its end, though nobody has fired it yet, is not taken up again.
+            timerFired()
             let period = self.period
-            timer.withLock { $0.period = period }
+            timer.withLock { state in
+                if state.deadline == nil { state.arm(at: nil) }
+                state.period = period
+            }
         }
     }
 

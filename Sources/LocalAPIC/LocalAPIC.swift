@@ -20,6 +20,7 @@ public enum PendingInterrupt: Equatable, Sendable {
 public final class LocalAPIC: @unchecked Sendable {
     /// What belongs to the vCPU's thread beside the register page.
     struct Core {
+        /// The ID after RESET, which CPUID and x2APIC mode go by.
         var id: UInt32
         /// IA32_APIC_BASE.
         var base: UInt64 = 0

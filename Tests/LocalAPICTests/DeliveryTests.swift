@@ -188,6 +188,24 @@ import VirtualCPU
         #expect(target.apic.takeNMI())
     }
 
+    @Test func softwareMayChangeTheID() {
+        let f = Fixture(id: 1)
+        f.apic.writeRegister(offset: Offset.id, value: 0x23_45_67_89)
+        #expect(f.apic.readRegister(offset: Offset.id) == 0x2300_0000)
+        #expect(!f.apic.accept(msiAddress: 0xfee0_1000, data: 0x41))
+        #expect(f.apic.accept(msiAddress: 0xfee2_3000, data: 0x41))
+        #expect(f.take() == 0x41)
+        #expect(f.apic.accept(msiAddress: 0xfee2_3000, data: 0x500))
+        #expect(f.apic.takeINIT())
+        #expect(f.apic.readRegister(offset: Offset.id) == 0x2300_0000, "INIT leaves it")
+        // x2APIC mode goes by the initial ID, and so does what follows it.
+        #expect(f.apic.setBaseMSR(f.apic.baseMSR | 1 << 10))
+        #expect(f.apic.readMSR(0x802) == 1)
+        #expect(f.apic.setBaseMSR(f.apic.baseMSR & ~(3 << 10)))
+        #expect(f.apic.setBaseMSR(f.apic.baseMSR | 1 << 11))
+        #expect(f.apic.readRegister(offset: Offset.id) == 0x0100_0000)
+    }
+
     @Test func initCancelsAnEarlierStartup() {
         let f = Fixture(id: 1)
         #expect(f.apic.accept(msiAddress: 0xfee0_1000, data: 0x612))

@@ -29,8 +29,6 @@ import VirtualCPU
             f.apic.writeRegister(offset: offset, value: 0xffff_ffff)
             #expect(f.apic.readRegister(offset: offset) == expected, "offset \(offset)")
         }
-        f.apic.writeRegister(offset: Offset.id, value: 0x0700_0000)
-        #expect(f.apic.readRegister(offset: Offset.id) == 0)
     }
 
     @Test func softwareDisabledKeepsEntriesMasked() {

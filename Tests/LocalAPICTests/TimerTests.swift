@@ -55,6 +55,18 @@ import VirtualCPU
         #expect(f.apic.readRegister(offset: Offset.currentCount) == 3000)
     }
 
+    @Test func countThatHasEndedIsNotTakenUpAgain() {
+        let f = Fixture()
+        f.apic.writeRegister(offset: Offset.divide, value: 11)
+        f.apic.writeRegister(offset: Offset.lvtTimer, value: 0x41)
+        f.apic.writeRegister(offset: Offset.initialCount, value: 5000)
+        f.clock.set(to: 6000)
+        f.apic.writeRegister(offset: Offset.lvtTimer, value: 0x2_0041)
+        #expect(f.apic.readRegister(offset: Offset.currentCount) == 0)
+        #expect(f.take() == 0x41)
+        #expect(f.clock.nextDeadline() == nil)
+    }
+
     @Test func veryShortPeriodsMerge() {
         let f = Fixture()
         f.apic.writeRegister(offset: Offset.divide, value: 11)

@@ -2,16 +2,19 @@
 // expected of each. Those for VMX and SVM, and those that need QEMU's own devices, are not here (Docs/conformance.md).
 
 extension KVMUnitTest {
-    private static let vmexits = [
-        "cpuid", "vmcall", "mov_from_cr8", "mov_to_cr8", "inl_from_pmtimer", "ipi", "ipi_halt", "ple_round_robin",
-        "tscdeadline", "tscdeadline_immed", "toggle_cr0_wp", "toggle_cr4_pge",
+    /// Name, argument and number of vCPUs of the tests that time single events.
+    private static let events = [
+        ("cpuid", "cpuid", 1), ("vmcall", "vmcall", 1), ("mov_from_cr8", "mov_from_cr8", 1),
+        ("mov_to_cr8", "mov_to_cr8", 1), ("inl_pmtimer", "inl_from_pmtimer", 1), ("ipi", "ipi", 2),
+        ("ipi_halt", "ipi_halt", 2), ("ple_round_robin", "ple_round_robin", 1), ("tscdeadline", "tscdeadline", 1),
+        ("tscdeadline_immed", "tscdeadline_immed", 1), ("cr0_wp", "toggle_cr0_wp", 2), ("cr4_pge", "toggle_cr4_pge", 2),
     ]
 
     /// The table.
     static let all: [KVMUnitTest] =
         [
             KVMUnitTest(name: "x2apic", file: "apic", cpus: 2),
-            KVMUnitTest(name: "xapic", file: "apic", cpus: 2, cpu: "host,-x2apic"),
+            KVMUnitTest(name: "xapic", file: "apic", cpus: 2, cpu: "host,-x2apic", seconds: 400),
             KVMUnitTest(name: "ioapic", file: "ioapic", cpus: 4),
             KVMUnitTest(name: "smptest", file: "smptest", cpus: 2),
             KVMUnitTest(name: "smptest3", file: "smptest", cpus: 3),
@@ -44,8 +47,8 @@ extension KVMUnitTest {
             KVMUnitTest(name: "debug", file: "debug"),
             KVMUnitTest(name: "lam", file: "lam"),
         ]
-        + vmexits.map { test in
-            KVMUnitTest(name: "vmexit_\(test)", file: "vmexit", cpus: 2, arguments: test)
+        + events.map { name, argument, cpus in
+            KVMUnitTest(name: "vmexit_\(name)", file: "vmexit", cpus: cpus, arguments: argument)
         }
         + [
             KVMUnitTest(

@@ -108,6 +108,13 @@ import VirtualCPU
         #expect(try leaf1("x86-64-v3,-xsave") & avx == 0, "AVX needs XSAVE")
     }
 
+    @Test func x2APICModeNeedsTheFeature() throws {
+        // rdmsr 1bh; or eax, 400h; wrmsr
+        let code = movECX(0x1b) + [0x0f, 0x32, 0x0d, 0x00, 0x04, 0x00, 0x00, 0x0f, 0x30, 0xf4]
+        #expect(try TrapMachine(.long64, model: "host", code: code).run().vector == nil)
+        #expect(try TrapMachine(.long64, model: "host,-x2apic", code: code).run().vector == 13)
+    }
+
     @Test(arguments: [
         ("nothing", "unknown CPU model 'nothing'; known: host, x86-64-v1, x86-64-v2, x86-64-v3"),
         ("host,+nothing", "unknown CPU feature 'nothing'"),

@@ -192,7 +192,8 @@ extension CPU {
     }
 
     private func setAPICBase(_ value: UInt64) -> Bool {
-        guard value & ~(translation.pointee.physicalMask) == 0, owner.localAPIC.setBaseMSR(value) else { return false }
+        let reserved = ~translation.pointee.physicalMask | (has(.x2apic) ? 0 : 1 << 10)
+        guard value & reserved == 0, owner.localAPIC.setBaseMSR(value) else { return false }
         flushTLB()
         return true
     }
