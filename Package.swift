@@ -30,7 +30,8 @@ let package = Package(
             swiftSettings: strictSwift),
         .target(name: "Machine", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(
-            name: "Trapeze", dependencies: ["Machine", "X86", "Translator", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
+            name: "Trapeze", dependencies: ["Machine", "X86", "Translator", "VirtualCPU", "Memory"],
+            swiftSettings: strictSwift),
         .target(name: "CTerminal", cSettings: strictC),
         .executableTarget(
             name: "TrapezeCLI",

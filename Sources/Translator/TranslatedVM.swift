@@ -67,6 +67,12 @@ final class TranslatedCPU: VirtualCPU, @unchecked Sendable {
         var counters = cpu.counters()
         // Generated code does not count.
         if hasTranslated { counters.instructions = nil }
+        let statistics = translator.statistics
+        counters.blocksTranslated = statistics.blocksTranslated
+        counters.blocksInterpreted = statistics.blocksInterpreted
+        counters.generatedCodeEntries = statistics.entries
+        counters.linksMade = statistics.linksMade
+        counters.linksCut = statistics.linksCut
         return counters
     }
 }

@@ -122,7 +122,6 @@ final class Translator {
                 siteCount: Int32(code.siteCount - firstSite)))
         block.pointee.translation = UnsafeMutableRawPointer(translation)
         statistics.blocksTranslated += 1
-        statistics.instructionsTranslated += UInt64(block.pointee.count)
         return translation
     }
 
@@ -143,9 +142,7 @@ final class Translator {
             pendingLink = Int32(truncatingIfNeeded: state.pointee.translated.exit_value)
             let target = code.links[Int(pendingLink)].target
             state.pointee.rip = state.pointee.translated.code_base &+ UInt64(target)
-            statistics.linkExits += 1
         case Int(TZ_LEFT_BY_STEP):
-            statistics.stepExits += 1
             if state.pointee.fault_pending != 0,
                 let instruction = UnsafePointer<tz_instruction>(
                     bitPattern: UInt(state.pointee.translated.exit_value))
@@ -179,7 +176,6 @@ final class Translator {
         case .saved: break
         case .lost: recoverFlags(at: site)
         }
-        statistics.signals += 1
         if tz_atomic_load(&state.pointee.attention) == 0 { cpu.interpretInstruction() }
         return nil
     }
@@ -188,12 +184,8 @@ final class Translator {
 /// What the translator has done.
 struct TranslationStatistics {
     var blocksTranslated: UInt64 = 0
-    var instructionsTranslated: UInt64 = 0
     var blocksInterpreted: UInt64 = 0
     var entries: UInt64 = 0
-    var linkExits: UInt64 = 0
-    var stepExits: UInt64 = 0
-    var signals: UInt64 = 0
     var linksMade: UInt64 = 0
     var linksCut: UInt64 = 0
 }

@@ -1,7 +1,7 @@
 // The one place that names every engine, and where `auto` decides. A new engine is one more line in `engines`.
 
-import VirtualCPU
 import Translator
+import VirtualCPU
 import X86
 
 /// Which engine runs a machine.

@@ -34,6 +34,16 @@ public struct Counters: Equatable, Codable, Sendable {
     public var blocksDecoded: UInt64?
     /// Pages whose decoded or translated code was thrown away because the guest wrote to them.
     public var codeInvalidations: UInt64?
+    /// Blocks translated to host code.
+    public var blocksTranslated: UInt64?
+    /// Blocks that a translating engine interpreted instead.
+    public var blocksInterpreted: UInt64?
+    /// Times that generated code was entered.
+    public var generatedCodeEntries: UInt64?
+    /// Jumps between translated blocks that were linked.
+    public var linksMade: UInt64?
+    /// Links that were cut because blocks went or addresses led elsewhere.
+    public var linksCut: UInt64?
     /// Times that `run` returned because of a kick.
     public var kicks: UInt64?
 
@@ -60,7 +70,9 @@ public struct Counters: Equatable, Codable, Sendable {
             ("controlRegisterAccesses", \.controlRegisterAccesses), ("msrAccesses", \.msrAccesses),
             ("cpuidInstructions", \.cpuidInstructions), ("hypercalls", \.hypercalls), ("tlbMisses", \.tlbMisses),
             ("tlbFlushes", \.tlbFlushes), ("blocksDecoded", \.blocksDecoded),
-            ("codeInvalidations", \.codeInvalidations), ("kicks", \.kicks),
+            ("codeInvalidations", \.codeInvalidations), ("blocksTranslated", \.blocksTranslated),
+            ("blocksInterpreted", \.blocksInterpreted), ("generatedCodeEntries", \.generatedCodeEntries),
+            ("linksMade", \.linksMade), ("linksCut", \.linksCut), ("kicks", \.kicks),
         ]
     }
 }

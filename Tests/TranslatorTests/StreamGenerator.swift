@@ -103,9 +103,12 @@ struct StreamGenerator {
         let byte: UInt8 = width == 1 ? 0 : 1
         switch random.below(4) {
         case 0:
-            operands([operation << 3 | byte], reg: anyRegister(), width: width, lock: operation != 7 && random.below(4) == 0)
+            operands(
+                [operation << 3 | byte], reg: anyRegister(), width: width, lock: operation != 7 && random.below(4) == 0)
         case 1:
-            operands([operation << 3 | 2 | byte], reg: operation == 7 ? anyRegister() : target(), width: width, destination: false)
+            operands(
+                [operation << 3 | 2 | byte], reg: operation == 7 ? anyRegister() : target(), width: width,
+                destination: false)
         case 2:
             operands([width == 1 ? 0x80 : 0x81], reg: operation, width: width)
             immediate(min(width, 4))
@@ -127,7 +130,10 @@ struct StreamGenerator {
             operands([width == 1 ? 0xc6 : 0xc7], reg: 0, width: width)
             immediate(min(width, 4))
         case 3: operands([0x8d], reg: target(), width: wideWidth(), memory: true)
-        default: operands([0x0f, [0xb6, 0xb7, 0xbe, 0xbf][random.below(4)]], reg: target(), width: wideWidth(), destination: false)
+        default:
+            operands(
+                [0x0f, [0xb6, 0xb7, 0xbe, 0xbf][random.below(4)]], reg: target(), width: wideWidth(), destination: false
+            )
         }
     }
 
@@ -151,7 +157,10 @@ struct StreamGenerator {
         case 0: operands([0xfe | byte], reg: UInt8(random.below(2)), width: width)
         case 1: operands([0xf6 | byte], reg: UInt8(random.below(2)) + 2, width: width)
         // MUL and IMUL write RDX:RAX; division mostly faults.
-        default: operands([0xf6 | byte], reg: random.below(16) == 0 ? 6 : UInt8(random.below(2)) + 4, width: width, destination: false)
+        default:
+            operands(
+                [0xf6 | byte], reg: random.below(16) == 0 ? 6 : UInt8(random.below(2)) + 4, width: width,
+                destination: false)
         }
     }
 
@@ -164,7 +173,9 @@ struct StreamGenerator {
             immediate(1)
         case 2: operands([0x0f, 0xb8], reg: target(), width: width, prefix: [0xf3], destination: false)
         case 3: operands([0x0f, [0xbc, 0xbd][random.below(2)]], reg: target(), width: width, destination: false)
-        case 4: operands([0x0f, [0xbc, 0xbd][random.below(2)]], reg: target(), width: width, prefix: [0xf3], destination: false)
+        case 4:
+            operands(
+                [0x0f, [0xbc, 0xbd][random.below(2)]], reg: target(), width: width, prefix: [0xf3], destination: false)
         default:
             operands([0x0f, [0xa4, 0xac][random.below(2)]], reg: anyRegister(), width: width)
             immediate(1)
@@ -202,7 +213,9 @@ struct StreamGenerator {
             operands([0x0f, 0xba], reg: UInt8(random.below(4)) + 4, width: wideWidth())
             immediate(1)
         } else {
-            operands([0x0f, [0xa3, 0xab, 0xb3, 0xbb][random.below(4)]], reg: anyRegister(), width: wideWidth(), memory: false)
+            operands(
+                [0x0f, [0xa3, 0xab, 0xb3, 0xbb][random.below(4)]], reg: anyRegister(), width: wideWidth(), memory: false
+            )
         }
     }
 

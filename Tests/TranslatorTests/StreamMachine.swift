@@ -98,7 +98,8 @@ struct StreamMachine {
     func run(_ code: [UInt8], registers: [UInt64], flags: UInt64) throws -> Outcome {
         let areas: [(UInt64, Int)] = [(Self.data, 0xa000), (Self.stack - 0x4000, 0x8000)]
         for (address, count) in areas {
-            try memory.write((0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }, at: GuestPhysicalAddress(address))
+            try memory.write(
+                (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }, at: GuestPhysicalAddress(address))
         }
         try memory.write(code, at: GuestPhysicalAddress(Self.entry))
         var state = initial

@@ -27,7 +27,8 @@ import X86
             guard expected != actual else { continue }
             let bytes = code.map { String(format: "%02x", $0) }.joined(separator: " ")
             Issue.record(
-                "TRAPEZE_STREAM_SEED=\(seed &+ number) TRAPEZE_STREAMS=1:\n\(actual.differences(from: expected))\n\(bytes)")
+                "TRAPEZE_STREAM_SEED=\(seed &+ number) TRAPEZE_STREAMS=1:\n\(actual.differences(from: expected))\n\(bytes)"
+            )
             return
         }
         // Many reach their end, and many fault.

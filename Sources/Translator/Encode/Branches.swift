@@ -83,7 +83,8 @@ extension BlockEncoder {
             .indexed(Host.state, Host.spare, 0, StateLayout.jumpTable))
         slowPaths.append(
             SlowPath(
-                displacement: code.jump(if: Condition.notEqual), operation: operation, flags: .saved, restoresRAX: true))
+                displacement: code.jump(if: Condition.notEqual), operation: operation, flags: .saved, restoresRAX: true)
+        )
         code.load(Host.spare, .indexed(Host.state, Host.spare, 0, StateLayout.jumpTable + 8))
         code.load(Host.rax, .memory(Host.state, StateLayout.scratch))
     }

@@ -42,7 +42,9 @@ extension Translator {
     /// is seen at another, they go.
     @inline(__always) func place(_ translation: UnsafeMutablePointer<Translation>, at rip: UInt64) {
         let page = rip >> 12
-        if translation.pointee.placedPage == page, translation.pointee.placedEpoch == mobility[translation.pointee.isUser].epoch {
+        if translation.pointee.placedPage == page,
+            translation.pointee.placedEpoch == mobility[translation.pointee.isUser].epoch
+        {
             return
         }
         placeAnew(translation, page)
