@@ -26,8 +26,10 @@ let package = Package(
             name: "X86", dependencies: ["VirtualCPU", "LocalAPIC", "Memory", "CPrimitives"],
             swiftSettings: strictSwift),
         .target(name: "Machine", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
+        .target(name: "GDBStub", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(
-            name: "Trapeze", dependencies: ["Machine", "X86", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
+            name: "Trapeze", dependencies: ["Machine", "X86", "GDBStub", "VirtualCPU", "Memory"],
+            swiftSettings: strictSwift),
         .target(name: "CTerminal", cSettings: strictC),
         .executableTarget(
             name: "TrapezeCLI",
@@ -60,9 +62,12 @@ let package = Package(
         .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
         .testTarget(name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU"], swiftSettings: strictSwift),
+        .testTarget(
+            name: "GDBStubTests", dependencies: ["GDBStub", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .testTarget(name: "TrapezeTests", dependencies: ["Trapeze"], swiftSettings: strictSwift),
         .testTarget(
-            name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze", "Guests"], swiftSettings: strictSwift),
+            name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze", "Guests", "DebianGuest"],
+            swiftSettings: strictSwift),
         .testTarget(
             name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .testTarget(

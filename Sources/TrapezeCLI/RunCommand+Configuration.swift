@@ -55,6 +55,7 @@ extension RunCommand {
         configuration.engine = EngineSelection(engine)
         configuration.clockSource = clock
         configuration.exitPortMode = exitPort
+        configuration.debugServer = gdb.map { DebugServerConfiguration(endpoint: $0, waitsForDebugger: wait) }
         configuration.resetBehavior = onReset == .restart ? .restart : .stop
         return configuration
     }
@@ -67,6 +68,7 @@ extension RunCommand {
         guard sources.count <= 1 else {
             throw Failure("\(sources[0]) and \(sources[1]) exclude each other: a machine boots one thing")
         }
+        if wait, gdb == nil { throw Failure("--wait goes with --gdb: it waits for a debugger") }
         let isDebian = guest == debianName
         if initrd != nil, kernel == nil { throw Failure("--initrd goes with --kernel") }
         if append != nil, kernel == nil, !isDebian { throw Failure("--append goes with --kernel or guest 'debian'") }

@@ -124,6 +124,16 @@ struct RunCommand: AsyncParsableCommand {
         transform: ResetOption.init(parsing:))
     var onReset = ResetOption.exit(0)
 
+    @Option(
+        help: ArgumentHelp(
+            "Listen for GDB (`target remote`), by default on \(DebugEndpoint.localHost) only; see Docs/debugging.md.",
+            valueName: "[address:]port"),
+        transform: DebugEndpoint.init(parsing:))
+    var gdb: DebugEndpoint?
+
+    @Flag(help: "With --gdb: the guest does not begin before the debugger lets it continue.")
+    var wait = false
+
     @Flag(name: [.short, .long], help: "Print a one-line summary of the run on standard error.")
     var verbose = false
 
