@@ -104,6 +104,29 @@ import Testing
 
     // MARK: Going on
 
+    @Test func interruptADebuggeeAndLetItGo() throws {
+        try withTemporaryFolder { folder in
+            let run = try GDBRun(["halt", "--cpus", "2", "--timeout", "60"], in: folder)
+            let mark = folder + "/connected"
+            let gdb = try run.start([
+                "shell touch \(mark)", "continue", "info threads", "thread 2", "p $_thread", "detach",
+            ])
+            // GDB prints to a file when it ends only, so what it does next must be guessed.
+            while !FileManager.default.fileExists(atPath: mark), gdb.child.wait(seconds: 0.01) == nil {}
+            sleep(1)
+            kill(gdb.child.pid, SIGINT)
+            #expect(gdb.child.wait(seconds: 30) != nil)
+            expect(
+                try gdb.text, "SIGINT", "vCPU 0, ", "halted", "vCPU 1, ", "waiting for a startup IPI", "$1 = 2",
+                "detached")
+            // It still runs, and can be debugged again, and killed.
+            #expect(run.guest.wait(seconds: 0) == nil)
+            let again = try run.gdb(["monitor vcpus", "kill"])
+            expect(again, "vCPU 0: ", "halted")
+            #expect(try run.status() == 0)
+        }
+    }
+
     /// A debugger that stops the tour in between changes nothing of what it prints.
     @Test func theTourIsTheSame() throws {
         try withTemporaryFolder { folder in
