@@ -43,14 +43,21 @@ extension RunCommand {
             throw Failure(
                 "guest '\(name)' needs \(describeSize(needed)) of memory; \(describeSize(memory.bytes)) were given")
         }
+        let processors = embedded.requirements.processors
+        if let cpus, cpus > 0, cpus < processors {
+            throw Failure("guest '\(name)' needs \(processors) vCPUs; \(cpus) were given")
+        }
         return GuestToRun(name: name, bootLoader: embedded.bootLoader)
     }
+
+    /// Number of vCPUs: an embedded guest may need more than one.
+    var cpuCount: Int { cpus ?? guest.flatMap(EmbeddedGuest.named)?.requirements.processors ?? 1 }
 
     /// The machine, with nothing to boot yet and its serial port not wired.
     func makeConfiguration() -> VirtualMachineConfiguration {
         var configuration = VirtualMachineConfiguration()
         configuration.memorySize = memory.bytes
-        configuration.cpuCount = cpus
+        configuration.cpuCount = cpuCount
         configuration.cpuModel = cpu
         configuration.engine = EngineSelection(engine)
         configuration.clockSource = clock

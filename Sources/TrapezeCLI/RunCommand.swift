@@ -77,8 +77,9 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         name: [.customLong("cpus"), .customLong("smp", withSingleDash: true)],
-        help: ArgumentHelp("Number of vCPUs, 1 to 64.", valueName: "number"))
-    var cpus = 1
+        help: ArgumentHelp(
+            "Number of vCPUs, 1 to 64; 1, or what an embedded guest needs, if not given.", valueName: "number"))
+    var cpus: Int?
 
     @Option(
         help: ArgumentHelp(

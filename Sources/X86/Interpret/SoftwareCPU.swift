@@ -15,6 +15,7 @@ final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     let state: UnsafeMutablePointer<tz_cpu>
     let localAPIC: LocalAPIC
     let codeCache = CodeCache()
+    var joinedPages = JoinedPages()
     var jumpCache = JumpCache()
     var codeBytes = CodeBytes()
     /// What a debugger wants of this vCPU.
@@ -149,8 +150,11 @@ private struct AttentionFlags: @unchecked Sendable {
 /// Wakes a halted vCPU's thread.
 private final class Alarm: Sendable {
     private let condition = NSCondition()
+    /// Somebody waits. Who rings has set its flag before it looks here, and who waits looks at the flags after saying so.
+    private let waiting = Atomic<Bool>(false)
 
     func ring() {
+        guard waiting.load(ordering: .sequentiallyConsistent) else { return }
         condition.lock()
         condition.broadcast()
         condition.unlock()
@@ -159,7 +163,11 @@ private final class Alarm: Sendable {
     /// Sleeps until `done`, looked at after each ring, or for the given time.
     func wait(nanoseconds: UInt64?, until done: () -> Bool) {
         condition.lock()
-        defer { condition.unlock() }
+        waiting.store(true, ordering: .sequentiallyConsistent)
+        defer {
+            waiting.store(false, ordering: .sequentiallyConsistent)
+            condition.unlock()
+        }
         guard let nanoseconds else {
             while !done() { condition.wait() }
             return

@@ -16,8 +16,10 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
     let trace: (any TraceSink)?
     var slots = MemorySlots()
     private(set) var vcpus: [SoftwareCPU] = []
-    /// Guards the marks of pages that hold code.
-    let codeLock = Mutex(())
+    /// The vCPUs' local APICs, for routing.
+    private var localAPICs: [LocalAPIC] = []
+    /// Guards the marks of pages that hold code, and numbers the markings.
+    let codeLock = Mutex<UInt32>(0)
 
     init(_ configuration: EngineConfiguration) throws(EngineError) {
         bus = configuration.bus
@@ -66,16 +68,19 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
     func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU {
         let vcpu = SoftwareCPU(id: id, vm: self)
         vcpus.append(vcpu)
+        localAPICs.append(vcpu.localAPIC)
         vcpu.localAPIC.sendIPI = { [unowned self, unowned vcpu] icr in
-            LocalAPIC.route(icr, from: vcpu.localAPIC, among: vcpus.map(\.localAPIC))
+            LocalAPIC.route(icr, from: vcpu.localAPIC, among: localAPICs)
         }
+        // Alone, there is nobody to yield to.
+        for vcpu in vcpus { vcpu.state.pointee.yields_on_pause = vcpus.count > 1 ? 1 : 0 }
         return vcpu
     }
 
     func setINTR(_ asserted: Bool) { vcpus.first?.localAPIC.setLINT0(asserted) }
 
     @discardableResult func signalMSI(address: UInt64, data: UInt32) -> Bool {
-        LocalAPIC.route(msiAddress: address, data: data, among: vcpus.map(\.localAPIC))
+        LocalAPIC.route(msiAddress: address, data: data, among: localAPICs)
     }
 
     func setInterruptLine(_ gsi: Int, level: Bool) {}  // no chip with pins is hosted here
