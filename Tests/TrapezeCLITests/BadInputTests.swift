@@ -46,6 +46,7 @@ struct BadInput: CustomTestStringConvertible {
         BadInput("run", "--cpu", "x86-64-v33", message: "unknown CPU model 'x86-64-v33'", "did you mean"),
         BadInput("run", "--cpus", "65", message: "1 to 64 vCPUs; 65 were asked for"),
         BadInput("run", "--cpus", "0", message: "0 were asked for"),
+        BadInput("run", "smp", "--cpus", "2", message: "guest 'smp' needs 4 vCPUs; 2 were given"),
         BadInput("run", "turo", message: "unknown guest 'turo'", "did you mean 'tour'?"),
         BadInput("run", "--serial", "com1", message: "stdio, null and file=PATH"),
         BadInput("run", "--serial", "file=/no/such/folder/f", message: "/no/such/folder/f", "no such file"),

@@ -72,8 +72,9 @@ final class SoftwareVM: EngineVM, @unchecked Sendable {
         vcpu.localAPIC.sendIPI = { [unowned self, unowned vcpu] icr in
             LocalAPIC.route(icr, from: vcpu.localAPIC, among: localAPICs)
         }
-        // Alone, there is nobody to yield to.
-        for vcpu in vcpus { vcpu.state.pointee.yields_on_pause = vcpus.count > 1 ? 1 : 0 }
+        // Alone, or where vCPUs take turns, there is nobody to yield to.
+        let yields = vcpus.count > 1 && clock.source == .host
+        for vcpu in vcpus { vcpu.state.pointee.yields_on_pause = yields ? 1 : 0 }
         return vcpu
     }
 
