@@ -60,7 +60,8 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Which of Debian's kernels: cloud, cloud-backports (newer) or general.", valueName: "choice"))
+            "Which of Debian's kernels: cloud, general, or the newer cloud-backports or general-backports.",
+            valueName: "choice"))
     var debianKernel: DebianKernel?
 
     @Option(
