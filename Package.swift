@@ -46,6 +46,10 @@ let package = Package(
             name: "boot-benchmark",
             dependencies: ["DebianGuest", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Benchmarks/Boot", swiftSettings: strictSwift),
+        .executableTarget(
+            name: "cpu-benchmark",
+            dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Benchmarks/CPU", swiftSettings: strictSwift),
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
         .testTarget(
