@@ -29,8 +29,9 @@ let package = Package(
             name: "Translator", dependencies: ["X86", "VirtualCPU", "LocalAPIC", "Memory", "CPrimitives"],
             swiftSettings: strictSwift),
         .target(name: "Machine", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
+        .target(name: "GDBStub", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(
-            name: "Trapeze", dependencies: ["Machine", "X86", "Translator", "VirtualCPU", "Memory"],
+            name: "Trapeze", dependencies: ["Machine", "X86", "Translator", "GDBStub", "VirtualCPU", "Memory"],
             swiftSettings: strictSwift),
         .target(name: "CTerminal", cSettings: strictC),
         .executableTarget(
@@ -48,6 +49,10 @@ let package = Package(
             name: "boot-benchmark",
             dependencies: ["DebianGuest", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Benchmarks/Boot", swiftSettings: strictSwift),
+        .executableTarget(
+            name: "cpu-benchmark",
+            dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Benchmarks/CPU", swiftSettings: strictSwift),
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
         .testTarget(
@@ -67,9 +72,12 @@ let package = Package(
         .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
         .testTarget(name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU"], swiftSettings: strictSwift),
+        .testTarget(
+            name: "GDBStubTests", dependencies: ["GDBStub", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .testTarget(name: "TrapezeTests", dependencies: ["Trapeze"], swiftSettings: strictSwift),
         .testTarget(
-            name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze", "Guests"], swiftSettings: strictSwift),
+            name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze", "Guests", "DebianGuest"],
+            swiftSettings: strictSwift),
         .testTarget(
             name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .testTarget(

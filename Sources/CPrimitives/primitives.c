@@ -5,6 +5,13 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+int tz_join_pages(void *window, void *first, void *second) {
+    // With an old size of 0, a shared mapping stays and gets a second place (mremap(2)).
+    if (mremap(first, 0, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, window) == MAP_FAILED) return -errno;
+    if (mremap(second, 0, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, (char *)window + 4096) == MAP_FAILED) return -errno;
+    return 0;
+}
+
 int tz_memfd_create(const char *name) {
     int descriptor = memfd_create(name, MFD_CLOEXEC);
     return descriptor >= 0 ? descriptor : -errno;

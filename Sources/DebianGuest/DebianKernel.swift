@@ -8,12 +8,24 @@ public enum DebianKernel: String, CaseIterable, Sendable {
     case cloudBackports = "cloud-backports"
     /// The kernel for any PC.
     case general
+    /// The same of the backports suite.
+    case generalBackports = "general-backports"
 
     /// The metapackage whose dependency is the kernel.
-    var metapackage: String { self == .general ? "linux-image-amd64" : "linux-image-cloud-amd64" }
+    var metapackage: String {
+        switch self {
+        case .cloud, .cloudBackports: "linux-image-cloud-amd64"
+        case .general, .generalBackports: "linux-image-amd64"
+        }
+    }
 
     /// The suite that it is taken from.
-    var suite: AptSuite { self == .cloudBackports ? .backports : .release }
+    var suite: AptSuite {
+        switch self {
+        case .cloud, .general: .release
+        case .cloudBackports, .generalBackports: .backports
+        }
+    }
 }
 
 /// Which of the archive's suites apt is asked for.

@@ -21,7 +21,7 @@ public enum DeliveryMode: UInt8, Sendable {
 
 /// A decoded interrupt message.
 public struct InterruptMessage: Equatable, Sendable {
-    /// APIC ID or message destination address, by `logical`.
+    /// APIC ID or message destination address, by `logical`; `broadcast` is for all.
     public var destination: UInt32
     /// The destination is a logical one (SDM volume 3, section 11.6.2.2).
     public var logical: Bool
@@ -36,11 +36,16 @@ public struct InterruptMessage: Equatable, Sendable {
     /// One of the CPUs addressed is enough (lowest priority, or an MSI's redirection hint).
     public var toAnyOne: Bool
 
+    /// The destination that means every CPU. What comes with 8 bits writes it 0xff.
+    public static let broadcast = UInt32.max
+
+    private static func wide(_ destination: UInt32) -> UInt32 { destination == 0xff ? broadcast : destination }
+
     /// Decodes a message-signalled interrupt (SDM volume 3, section 11.11); nil if `address` is not one of a local
     /// APIC's.
     public init?(msiAddress address: UInt64, data: UInt32) {
         guard address >> 20 == 0xfee else { return nil }
-        destination = UInt32(truncatingIfNeeded: address >> 12 & 0xff)
+        destination = Self.wide(UInt32(truncatingIfNeeded: address >> 12 & 0xff))
         logical = address & 1 << 2 != 0
         mode = DeliveryMode(rawValue: UInt8(data >> 8 & 7))
         vector = UInt8(truncatingIfNeeded: data)
@@ -51,7 +56,7 @@ public struct InterruptMessage: Equatable, Sendable {
 
     /// The message that a write of the interrupt command register sends.
     public init(_ icr: ICR) {
-        destination = icr.destination
+        destination = icr.x2APIC ? icr.destination : Self.wide(icr.destination)
         logical = icr.logicalDestination
         mode = icr.deliveryMode
         vector = icr.vector

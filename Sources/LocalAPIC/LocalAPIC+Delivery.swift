@@ -60,12 +60,11 @@ extension LocalAPIC {
         matches(destination: message.destination, logical: message.logical)
     }
 
-    /// Whether a destination means this APIC (SDM volume 3, sections 11.6.2 and 11.12.10). 8-bit destinations broadcast
-    /// with 0xff, 32-bit ones with 0xffffffff. Any thread.
+    /// Whether a destination means this APIC (SDM volume 3, sections 11.6.2 and 11.12.10). Any thread.
     public func matches(destination: UInt32, logical: Bool) -> Bool {
         let word = routing.load(ordering: .acquiring)
         guard word & Routing.enabled != 0 else { return false }
-        if destination == 0xff || destination == 0xffff_ffff { return true }
+        if destination == InterruptMessage.broadcast { return true }
         if !logical { return destination == UInt32(truncatingIfNeeded: word) }
         let own = routingLogical.load(ordering: .relaxed)
         if word & Routing.x2APIC != 0 {
@@ -96,7 +95,7 @@ extension LocalAPIC {
 
     /// Delivers an MSI to those of `apics` that it addresses; true if one took it. Any thread.
     public static func route(
-        msiAddress: UInt64, data: UInt32, among apics: some Collection<LocalAPIC>
+        msiAddress: UInt64, data: UInt32, among apics: [LocalAPIC]
     ) -> Bool {
         guard let message = InterruptMessage(msiAddress: msiAddress, data: data) else { return false }
         return route(message, among: apics)
@@ -104,7 +103,7 @@ extension LocalAPIC {
 
     /// Delivers an IPI that the APIC `sender` has sent. Any thread.
     @discardableResult public static func route(
-        _ icr: ICR, from sender: LocalAPIC, among apics: some Collection<LocalAPIC>
+        _ icr: ICR, from sender: LocalAPIC, among apics: [LocalAPIC]
     ) -> Bool {
         let message = InterruptMessage(icr)
         var accepted = false
@@ -119,7 +118,7 @@ extension LocalAPIC {
 
     /// Delivers a message. Of several CPUs of which any one will do, the vector picks, so that the choice spreads over
     /// the CPUs and is the same in every run.
-    private static func route(_ message: InterruptMessage, among apics: some Collection<LocalAPIC>) -> Bool {
+    private static func route(_ message: InterruptMessage, among apics: [LocalAPIC]) -> Bool {
         guard message.toAnyOne else {
             var accepted = false
             for apic in apics where apic.matches(message) && apic.deliver(message) { accepted = true }

@@ -176,7 +176,7 @@ extension LocalAPIC {
         } else if let sendIPI {
             _ = sendIPI(icr)
         } else {
-            Self.route(icr, from: self, among: CollectionOfOne(self))
+            Self.route(icr, from: self, among: [self])
         }
     }
 }

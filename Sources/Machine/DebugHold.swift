@@ -4,16 +4,6 @@
 
 import VirtualCPU
 
-/// Why the vCPUs of a machine stand for the debugger.
-public enum DebugEvent: Equatable, Sendable {
-    /// It asked for it.
-    case asked
-    /// A vCPU met what it was told to stop at.
-    case stopped(vcpu: Int, DebugStop)
-    /// A vCPU is in the shutdown state; the run ends when it goes on.
-    case tripleFault(vcpu: Int)
-}
-
 /// The hold.
 struct DebugHold {
     /// By vCPU: whether it may run.
@@ -68,10 +58,12 @@ extension RunControl {
         }
     }
 
-    /// Holds all vCPUs and tells the debugger once they stand. False if there is none.
+    /// Holds all vCPUs and tells the debugger once they stand. False if there is none. What it asks for itself is left out
+    /// when they are held already: another event has come first, and is or will be told.
     func stopForDebugger(_ event: DebugEvent) -> Bool {
         locked { state in
-            guard state.hold != nil else { return false }
+            guard let hold = state.hold else { return false }
+            if event == .asked, !hold.released.contains(true) { return true }
             state.hold?.hold(event)
             finishIfParked(&state)
             return true

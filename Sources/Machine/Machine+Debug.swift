@@ -5,16 +5,6 @@
 import Memory
 import VirtualCPU
 
-/// What a debugger lets a vCPU do.
-public enum DebugAction: Equatable, Sendable {
-    /// Stand still.
-    case hold
-    /// Run on.
-    case run
-    /// Execute one instruction.
-    case step
-}
-
 extension Machine {
     /// Attaches a debugger.
     ///
@@ -35,6 +25,13 @@ extension Machine {
     /// To be called when a stop was reported: time stands still too.
     public func debuggerSeesStand() { keepTime() }
 
+    /// Sets what the vCPUs stop at. Only while they stand or have not started.
+    ///
+    /// - Throws: if the engine cannot do what is asked.
+    public func setDebugControl(_ control: DebugControl) throws(EngineError) {
+        for vcpu in vcpus { try vcpu.setDebugControl(control) }
+    }
+
     /// Lets the vCPUs go on, each by its action and with these breakpoints and watchpoints, until something is reported. Only
     /// while they stand.
     ///
@@ -51,7 +48,7 @@ extension Machine {
 
     /// Lets go of a machine whose vCPUs stand: they go on as if there had been no debugger.
     public func detachDebugger() throws(EngineError) {
-        for vcpu in vcpus { try vcpu.setDebugControl(DebugControl()) }
+        try setDebugControl(DebugControl())
         control.detachDebugger()
         keepTime()
     }

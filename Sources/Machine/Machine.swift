@@ -30,6 +30,12 @@ public final class Machine: Sendable {
             // Firmware adds a region of its own.
             for region in memory.regions.dropFirst(mappedRegions) { try engineVM.map(region) }
             try vcpus[0].importState(boot.cpu)
+            // Firmware, where there is one, has seen to the memory types of all CPUs; INIT leaves them.
+            for vcpu in vcpus.dropFirst() {
+                var state = CPUState(apicID: UInt32(vcpu.id))
+                for number in CPUState.memoryTypes.keys { state.msrs[number] = boot.cpu.msrs[number] }
+                try vcpu.importState(state)
+            }
         } catch {
             throw .engine(error)
         }

@@ -1,6 +1,7 @@
 // A virtual machine to the program that made it: a validated configuration, brought to life. The calls are async and
 // only post to the machine's own threads; no guest instruction runs on a thread of the caller's.
 
+import GDBStub
 import Machine
 import Synchronization
 import VirtualCPU
@@ -46,6 +47,7 @@ public final class VirtualMachine: Sendable {
 
     let run: Mutex<Run>
     private let port: SerialPort
+    private let debugging: MachineDebugging?
 
     /// Makes a machine: lays out its memory, loads what it boots and creates its vCPU. Nothing runs yet.
     ///
@@ -58,14 +60,23 @@ public final class VirtualMachine: Sendable {
         try configuration.validate()
         self.configuration = configuration
         engine = try EngineRegistry.decide(configuration.engine)
+        // A port that is taken is found before memory is laid out.
+        let server = try configuration.debugServer.map(MachineDebugging.listen)
         let machine = try configuration.makeMachine(on: engine.engine, restoring: saved)
         run = Mutex(Run(machine: machine))
+        debugging = server.map { MachineDebugging($0, machine: machine) }
         port = SerialPort { [weak machine] in machine?.sendSerialInput($0) ?? $0.count }
         machine.onSerialInputSpace { [port] in port.spaceIsThere() }
         configuration.serialPort?.connect(to: port)
+        debugging?.serve(waits: configuration.debugServer?.waitsForDebugger == true) { [weak self] in
+            Task { await self?.stop() }
+        }
     }
 
-    deinit { port.reconnect(nil) }
+    deinit {
+        port.reconnect(nil)
+        debugging?.abandon()
+    }
 
     // MARK: Control
 
@@ -103,13 +114,14 @@ public final class VirtualMachine: Sendable {
         var machine = first
         while true {
             let outcome = Outcome(await machine.wait())
-            guard outcome == .reset, configuration.resetBehavior == .restart else { return finish(outcome) }
+            guard outcome == .reset, configuration.resetBehavior == .restart else { return await finish(outcome) }
             do throws(ConfigurationError) {
                 machine = try configuration.makeMachine(on: engine.engine, restoring: nil)
             } catch {
-                return finish(.failed("the machine cannot start over: \(error)"))
+                return await finish(.failed("the machine cannot start over: \(error)"))
             }
             let next = machine
+            debugging?.replaceMachine(by: next)
             next.onSerialInputSpace { [port] in port.spaceIsThere() }
             port.reconnect { [weak next] in next?.sendSerialInput($0) ?? $0.count }
             let mayStart = run.withLock { $0.replaceMachine(by: next) }
@@ -117,8 +129,9 @@ public final class VirtualMachine: Sendable {
         }
     }
 
-    private func finish(_ outcome: Outcome) {
+    private func finish(_ outcome: Outcome) async {
         port.reconnect(nil)
+        await debugging?.end(outcome)
         run.withLock { $0.end(outcome) }
     }
 
@@ -129,6 +142,9 @@ public final class VirtualMachine: Sendable {
 
     /// The state now and every change of it from now on, to the end of the run.
     public var states: AsyncStream<State> { AsyncStream { continuation in run.withLock { $0.observe(continuation) } } }
+
+    /// Where a debugger can connect, a port of 0 replaced by the one taken; nil if nowhere.
+    public var debugEndpoint: DebugEndpoint? { debugging?.endpoint }
 
     /// The counters of each vCPU so far.
     public var counters: [EngineCounters] { run.withLock { $0.counters } }

@@ -1,6 +1,7 @@
 // What a virtual machine is made of, as a value: filled in, validated, then handed to `VirtualMachine`.
 
 import Foundation
+import GDBStub
 
 /// The definition of a virtual machine.
 ///
@@ -34,6 +35,9 @@ public struct VirtualMachineConfiguration: Sendable {
     /// Where events inside the machine are written down, if they are.
     public var trace: TraceFile?
 
+    /// Where the machine waits for a debugger (GDB, by its remote serial protocol); nil for nowhere.
+    public var debugServer: DebugServerConfiguration?
+
     /// A configuration with the defaults and nothing to boot.
     public init() {}
 
@@ -46,6 +50,20 @@ public struct VirtualMachineConfiguration: Sendable {
 
     /// The names of the CPU models.
     public static let cpuModels = ["host", "x86-64-v1", "x86-64-v2", "x86-64-v3"]
+}
+
+/// How a machine serves a debugger. Whoever can connect owns the guest.
+public struct DebugServerConfiguration: Sendable, Equatable {
+    /// The address to listen on, by default this host's own, and the TCP port.
+    public var endpoint: DebugEndpoint
+    /// Whether the guest does not begin before a debugger lets it.
+    public var waitsForDebugger: Bool
+
+    /// Makes a configuration.
+    public init(endpoint: DebugEndpoint, waitsForDebugger: Bool = false) {
+        self.endpoint = endpoint
+        self.waitsForDebugger = waitsForDebugger
+    }
 }
 
 /// What drives a machine's time.

@@ -43,18 +43,26 @@ extension RunCommand {
             throw Failure(
                 "guest '\(name)' needs \(describeSize(needed)) of memory; \(describeSize(memory.bytes)) were given")
         }
+        let processors = embedded.requirements.processors
+        if let cpus, cpus > 0, cpus < processors {
+            throw Failure("guest '\(name)' needs \(processors) vCPUs; \(cpus) were given")
+        }
         return GuestToRun(name: name, bootLoader: embedded.bootLoader)
     }
+
+    /// Number of vCPUs: an embedded guest may need more than one.
+    var cpuCount: Int { cpus ?? guest.flatMap(EmbeddedGuest.named)?.requirements.processors ?? 1 }
 
     /// The machine, with nothing to boot yet and its serial port not wired.
     func makeConfiguration() -> VirtualMachineConfiguration {
         var configuration = VirtualMachineConfiguration()
         configuration.memorySize = memory.bytes
-        configuration.cpuCount = cpus
+        configuration.cpuCount = cpuCount
         configuration.cpuModel = cpu
         configuration.engine = EngineSelection(engine)
         configuration.clockSource = clock
         configuration.exitPortMode = exitPort
+        configuration.debugServer = gdb.map { DebugServerConfiguration(endpoint: $0, waitsForDebugger: wait) }
         configuration.resetBehavior = onReset == .restart ? .restart : .stop
         return configuration
     }
@@ -67,6 +75,7 @@ extension RunCommand {
         guard sources.count <= 1 else {
             throw Failure("\(sources[0]) and \(sources[1]) exclude each other: a machine boots one thing")
         }
+        if wait, gdb == nil { throw Failure("--wait goes with --gdb: it waits for a debugger") }
         let isDebian = guest == debianName
         if initrd != nil, kernel == nil { throw Failure("--initrd goes with --kernel") }
         if append != nil, kernel == nil, !isDebian { throw Failure("--append goes with --kernel or guest 'debian'") }

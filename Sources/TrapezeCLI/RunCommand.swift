@@ -60,7 +60,8 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Which of Debian's kernels: cloud, cloud-backports (newer) or general.", valueName: "choice"))
+            "Which of Debian's kernels: cloud, general, or the newer cloud-backports or general-backports.",
+            valueName: "choice"))
     var debianKernel: DebianKernel?
 
     @Option(
@@ -77,8 +78,9 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         name: [.customLong("cpus"), .customLong("smp", withSingleDash: true)],
-        help: ArgumentHelp("Number of vCPUs, 1 to 64.", valueName: "number"))
-    var cpus = 1
+        help: ArgumentHelp(
+            "Number of vCPUs, 1 to 64; 1, or what an embedded guest needs, if not given.", valueName: "number"))
+    var cpus: Int?
 
     @Option(
         help: ArgumentHelp(
@@ -123,6 +125,16 @@ struct RunCommand: AsyncParsableCommand {
         help: ArgumentHelp("When the guest resets: restart, exit, or exit:CODE.", valueName: "action"),
         transform: ResetOption.init(parsing:))
     var onReset = ResetOption.exit(0)
+
+    @Option(
+        help: ArgumentHelp(
+            "Listen for GDB (`target remote`), by default on \(DebugEndpoint.localHost) only; see Docs/debugging.md.",
+            valueName: "[address:]port"),
+        transform: DebugEndpoint.init(parsing:))
+    var gdb: DebugEndpoint?
+
+    @Flag(help: "With --gdb: the guest does not begin before the debugger lets it continue.")
+    var wait = false
 
     @Flag(name: [.short, .long], help: "Print a one-line summary of the run on standard error.")
     var verbose = false

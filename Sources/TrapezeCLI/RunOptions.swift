@@ -55,5 +55,16 @@ struct TimeLimit: Equatable {
     }
 }
 
+extension DebugEndpoint {
+    /// Where to listen for a debugger: `--gdb`.
+    init(parsing text: String) throws {
+        guard let endpoint = DebugEndpoint(text) else {
+            throw ValidationError(
+                "a port of 0 to 65535 is wanted, after an address and a colon if need be: 127.0.0.1:1234")
+        }
+        self = endpoint
+    }
+}
+
 extension ClockSource: ExpressibleByArgument {}
 extension ExitPortMode: ExpressibleByArgument {}

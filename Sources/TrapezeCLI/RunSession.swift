@@ -33,6 +33,9 @@ struct RunSession {
         let trace = try options.trace?.open()
         let machine = try makeMachine(console, trace)
         if options.engine == "auto" { say("engine \(machine.engine.name) (\(machine.engine.reason))") }
+        if let endpoint = machine.debugEndpoint {
+            say("gdb: target remote \(endpoint.description)" + (options.wait ? " (the guest waits for it)" : ""))
+        }
 
         let signals = try SignalPipe { post.yield(.signal($0)) }
         defer { signals.close() }

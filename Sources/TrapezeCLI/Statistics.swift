@@ -40,7 +40,7 @@ struct Statistics {
             ("engineReason", .string(machine.engine.reason)),
             ("guest", .string(guest)),
             ("cpuModel", .string(options.cpu)),
-            ("cpus", .integer(UInt64(options.cpus))),
+            ("cpus", .integer(UInt64(options.cpuCount))),
             ("memoryBytes", .integer(options.memory.bytes)),
             ("clock", .string(options.clock.rawValue)),
             ("outcome", .string(end.name)),

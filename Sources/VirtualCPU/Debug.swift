@@ -57,3 +57,25 @@ public enum DebugStop: Equatable, Sendable {
     /// The instruction before accessed watched memory, at `address` first.
     case watchpoint(Watchpoint, address: UInt64)
 }
+
+// MARK: Whole machines
+
+/// What a debugger lets a vCPU do.
+public enum DebugAction: Equatable, Sendable {
+    /// Stand still.
+    case hold
+    /// Run on.
+    case run
+    /// Execute one instruction.
+    case step
+}
+
+/// Why the vCPUs of a machine stand for the debugger.
+public enum DebugEvent: Equatable, Sendable {
+    /// It asked for it.
+    case asked
+    /// A vCPU met what it was told to stop at.
+    case stopped(vcpu: Int, DebugStop)
+    /// A vCPU is in the shutdown state; the run ends when it goes on.
+    case tripleFault(vcpu: Int)
+}

@@ -17,7 +17,8 @@ import Testing
         for option in [
             "--engine", "--kernel", "-kernel", "--initrd", "-initrd", "--append", "-append", "--firmware", "-bios",
             "--flat", "--memory", "-m", "--cpus", "-smp", "--cpu", "--serial", "--clock", "--timeout", "--stats",
-            "--exit-port", "--on-reset", "--verbose", "--debian-kernel", "--userland",
+            "--exit-port", "--on-reset", "--verbose", "--debian-kernel", "--userland", "--gdb",
+            "--wait",
         ] {
             #expect(result.output.contains(option), "\(option)")
         }

@@ -205,7 +205,9 @@ typedef struct tz_cpu {
     uint32_t mxcsr;
     uint16_t fcs, fds;           // selectors of the last x87 instruction and its operand, beside FIP and FDP
     uint8_t fpu_gates;           // what x87, MMX, SSE and AVX instructions raise before they run: `NativeGate`
-    uint8_t reserved[7];
+    uint8_t yields_on_pause;     // there are other vCPUs, which a PAUSE may be waiting for
+    uint8_t pauses;              // PAUSE instructions, modulo 256
+    uint8_t reserved[5];
 
     tz_counters counters;
     tz_tlb_entry *_Nonnull tlb;  // TZ_TLB_TOTAL entries

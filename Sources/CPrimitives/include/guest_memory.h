@@ -70,6 +70,13 @@ static inline uint64_t tz_atomic_add(uint64_t *_Nonnull p, uint64_t v) {
     return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
 }
 
+// Orders every access before it against every one after it.
+static inline void tz_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+// Maps the shared memory of the pages at `first` and `second` once more, one behind the other at `window`, where two
+// pages of address space are reserved. 0, or a negative errno: private memory cannot be mapped twice.
+int tz_join_pages(void *_Nonnull window, void *_Nonnull first, void *_Nonnull second);
+
 // A new anonymous memory file, closed on exec; a negative errno on failure.
 int tz_memfd_create(const char *_Nonnull name);
 

@@ -85,10 +85,20 @@ extension CPUState {
         return state
     }
 
-    /// RESET, then what firmware does to the local APIC before it starts an operating system: virtual wire mode, in which
+    /// The memory types as firmware leaves them, alike on every CPU: write-back but for the VGA window, and C0000h to FFFFFh
+    /// write-protected (SDM volume 3, section 12.11). With the MTRRs off, Linux turns PAT off too.
+    package static let memoryTypes: [UInt32: UInt64] = {
+        var registers: [UInt32: UInt64] = [0x2ff: 0xc06, 0x259: 0]
+        for number in [0x250, 0x258] as [UInt32] { registers[number] = 0x0606_0606_0606_0606 }
+        for number in 0x268...0x26f as ClosedRange<UInt32> { registers[number] = 0x0505_0505_0505_0505 }
+        return registers
+    }()
+
+    /// RESET, then what firmware does before it starts an operating system. The local APIC is in virtual wire mode, in which
     /// LINT0 passes the PIC pair's interrupts on (MultiProcessor Specification 1.4, section 3.6.2.1).
     private static func afterFirmware() -> CPUState {
         var state = CPUState()
+        state.msrs.merge(memoryTypes) { $1 }
         state.localAPIC.registers[0x0f] = 0x1ff  // spurious vector 0xff, APIC enabled
         state.localAPIC.registers[0x35] = 0x700  // LINT0: ExtINT
         state.localAPIC.registers[0x36] = 0x400  // LINT1: NMI

@@ -324,8 +324,8 @@ enum OpcodeMap {
         0f05 syscall none - end
         0f06 clts none - end
         0f07 sysret none y end
-        0f08 invd none -
-        0f09 wbinvd none -
+        0f08 invd none - end
+        0f09 wbinvd none - end
         0f0b ud none - end
         0f0d prefetch rm - mem
         0f0d nop rm - reg
@@ -354,7 +354,7 @@ enum OpcodeMap {
         0f9* setcc rm b
         0fa0 pushSegment none v d64
         0fa1 popSegment none v d64 end
-        0fa2 cpuid none -
+        0fa2 cpuid none - end
         0fa3 bt rm_r v
         0fa4 shld rm_r_i v ub
         0fa5 shld rm_r_c v

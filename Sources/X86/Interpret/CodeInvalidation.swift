@@ -6,6 +6,9 @@
 // therefore take the slow path, which ends here: if the bytes lie in lines that hold code, the mark goes and every vCPU
 // is asked to drop the page's blocks. It does so before its next block, hence before any interrupt by which the writer
 // could tell it of the change.
+//
+// Who decodes notes the lines and then compares the bytes again; who writes does so and then looks at the lines. With a
+// fence between the two on either side, one of them sees the other.
 
 import CPrimitives
 import Glibc
@@ -28,6 +31,12 @@ final class CodeRequests: Sendable {
     let running = Atomic<Bool>(false)
 }
 
+/// What the mark of a page says: 0, no code was decoded from it since it was last written; otherwise the number of the
+/// marking, and whether all write entries were revoked since.
+enum CodeMark {
+    static let complete: UInt32 = 1 << 31
+}
+
 extension SoftwareVM {
     /// Memory was written, and `writer` (nil for a device or a loader) has seen to its own code: asks every other vCPU to
     /// drop blocks made from the bytes. True if there were any.
@@ -37,14 +46,16 @@ extension SoftwareVM {
         let end = min(address &+ size, slot.pointee.base + slot.pointee.size)
         var changed = false
         var start = address
+        // The bytes are visible before the marks are looked at.
+        tz_fence()
         while start < end {
             let next = min((start | 0xfff) + 1, end)
             let page = slot.pointee.page(start)
-            if tz_load8(slot.pointee.code + page) != 0,
+            if tz_load32(slot.pointee.code + page) != 0,
                 tz_atomic_load(slot.pointee.codeLines + page) & codeLines(from: start & 0xfff, count: next - start) != 0
             {
                 codeLock.withLock { _ in
-                    tz_store8(slot.pointee.code + page, 0)
+                    tz_store32(slot.pointee.code + page, 0)
                     tz_atomic_store(slot.pointee.codeLines + page, 0)
                 }
                 for vcpu in vcpus where vcpu !== writer {
@@ -140,6 +151,7 @@ extension SoftwareCPU {
 
     func memoryMapChanged() {
         forgetAllCode()
+        joinedPages.forget()
         CPU(state).memoryMapChanged()
     }
 
@@ -150,20 +162,34 @@ extension SoftwareCPU {
     func markCodePage(_ physicalAddress: UInt64) {
         guard let slot = vm.slots.slot(containing: physicalAddress) else { return }
         let page = slot.pointee.page(physicalAddress)
-        guard tz_load8(slot.pointee.code + page) == 0 else { return }
+        // A mark that another vCPU has only just made, with write entries still about, is not enough.
+        guard tz_load32(slot.pointee.code + page) & CodeMark.complete == 0 else { return }
         let host = slot.pointee.host + page << 12
-        vm.codeLock.withLock { _ in tz_store8(slot.pointee.code + page, 1) }
+        let mark = vm.codeLock.withLock { markings in
+            var mark = tz_load32(slot.pointee.code + page)
+            if mark == 0 {
+                markings = markings % (CodeMark.complete - 1) + 1
+                mark = markings
+                tz_store32(slot.pointee.code + page, mark)
+            }
+            return mark & ~CodeMark.complete
+        }
         CPU(state).revokeWriteEntries(host: host)
-        guard vm.vcpus.count > 1 else { return }
         for vcpu in vm.vcpus where vcpu !== self { vcpu.requestRevocation(host) }
         for vcpu in vm.vcpus where vcpu !== self { awaitRevocations(of: vcpu) }
+        vm.codeLock.withLock { _ in
+            // Not if a write took the mark away meanwhile, whether somebody has made a new one or not.
+            if tz_load32(slot.pointee.code + page) == mark {
+                tz_store32(slot.pointee.code + page, mark | CodeMark.complete)
+            }
+        }
     }
 
     /// Whether a page still counts as one that holds code; a write to it may have taken the mark away. True where there is no
     /// memory, whose bytes never change.
     func isMarked(_ physicalAddress: UInt64) -> Bool {
         guard let slot = vm.slots.slot(containing: physicalAddress) else { return true }
-        return tz_load8(slot.pointee.code + slot.pointee.page(physicalAddress)) != 0
+        return tz_load32(slot.pointee.code + slot.pointee.page(physicalAddress)) & CodeMark.complete != 0
     }
 
     /// Notes which lines of a page were decoded.

@@ -120,27 +120,23 @@ extension SoftwareCPU {
     func attend() -> Exit? {
         let cpu = CPU(state)
         if let exit = takeDebugStop() { return exit }
-        let attention = tz_atomic_load(&state.pointee.attention)
-        if attention & UInt64(TZ_ATTENTION_KICK) != 0 {
-            clear(TZ_ATTENTION_KICK)
+        if tz_atomic_load(&state.pointee.attention) & UInt64(TZ_ATTENTION_KICK) != 0 {
+            _ = take(TZ_ATTENTION_KICK)
             state.pointee.counters.kicks += 1
             return .kicked
         }
-        if attention & UInt64(TZ_ATTENTION_INVALIDATE) != 0 {
-            clear(TZ_ATTENTION_INVALIDATE)
-            serveRequests()
-        }
-        clear(TZ_ATTENTION_STOP)
+        // Flags are taken before anything is looked at, so that what is posted meanwhile sets them again.
+        let attention = take(
+            TZ_ATTENTION_INVALIDATE | TZ_ATTENTION_STOP | TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT)
+        if attention & UInt64(TZ_ATTENTION_INVALIDATE) != 0 { serveRequests() }
         takeStartupMessages()
         if state.pointee.activity == UInt8(TZ_SHUTDOWN) { return .shutdown }
-        if state.pointee.activity == UInt8(TZ_WAIT_FOR_SIPI) {
-            // Interrupts wait in the local APIC; what wakes this vCPU sets the flags again.
-            clear(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT)
-            return .waitingForStartup
-        }
-        if attention & UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT) != 0, !holdsInterrupts,
-            cpu.deliverDueInterrupt()
-        {
+        // Interrupts wait in the local APIC until after the startup IPI.
+        if state.pointee.activity == UInt8(TZ_WAIT_FOR_SIPI) { return .waitingForStartup }
+        let due = attention & UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT)
+        if due != 0, holdsInterrupts {
+            _ = tz_atomic_or(&state.pointee.attention, due)
+        } else if due != 0, cpu.deliverDueInterrupt() {
             noteStep()
             return takeDebugStop()
         }
@@ -165,7 +161,8 @@ extension SoftwareCPU {
         _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT))
     }
 
-    private func clear(_ bits: Int) { _ = tz_atomic_and(&state.pointee.attention, ~UInt64(bits)) }
+    /// Clears attention flags; what all were before.
+    private func take(_ bits: Int) -> UInt64 { tz_atomic_and(&state.pointee.attention, ~UInt64(bits)) }
 }
 
 extension CPU {
@@ -182,13 +179,11 @@ extension CPU {
             _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_INTERRUPT))
             return true
         }
-        // Cleared before looking, so that what is posted meanwhile sets it again. A blocked NMI is looked for before
-        // every block until IRET, or until the shadow of STI or MOV SS has passed.
-        if shadow & UInt8(TZ_SHADOW_NMI) == 0 {
-            _ = tz_atomic_and(&state.pointee.attention, ~UInt64(TZ_ATTENTION_NMI))
-            if apic.hasNMI { _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_NMI)) }
+        // A blocked NMI is looked for before every block until IRET, or until the shadow of STI or MOV SS
+        // has passed.
+        if apic.hasNMI, state.pointee.activity != UInt8(TZ_HALTED) {
+            _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_NMI))
         }
-        _ = tz_atomic_and(&state.pointee.attention, ~UInt64(TZ_ATTENTION_INTERRUPT))
         guard let pending = apic.pendingInterrupt() else {
             owner.waitsForWindow = false
             return false

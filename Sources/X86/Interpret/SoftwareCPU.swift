@@ -15,6 +15,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     package let state: UnsafeMutablePointer<tz_cpu>
     let localAPIC: LocalAPIC
     let codeCache = CodeCache()
+    var joinedPages = JoinedPages()
     var jumpCache = JumpCache()
     var jumpPages = JumpPages()
     var codeBytes = CodeBytes()
@@ -164,8 +165,11 @@ private struct AttentionFlags: @unchecked Sendable {
 /// Wakes a halted vCPU's thread.
 private final class Alarm: Sendable {
     private let condition = NSCondition()
+    /// Somebody waits. Who rings has set its flag before it looks here, and who waits looks at the flags after saying so.
+    private let waiting = Atomic<Bool>(false)
 
     func ring() {
+        guard waiting.load(ordering: .sequentiallyConsistent) else { return }
         condition.lock()
         condition.broadcast()
         condition.unlock()
@@ -174,7 +178,11 @@ private final class Alarm: Sendable {
     /// Sleeps until `done`, looked at after each ring, or for the given time.
     func wait(nanoseconds: UInt64?, until done: () -> Bool) {
         condition.lock()
-        defer { condition.unlock() }
+        waiting.store(true, ordering: .sequentiallyConsistent)
+        defer {
+            waiting.store(false, ordering: .sequentiallyConsistent)
+            condition.unlock()
+        }
         guard let nanoseconds else {
             while !done() { condition.wait() }
             return

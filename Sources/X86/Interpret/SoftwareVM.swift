@@ -16,8 +16,10 @@ package final class SoftwareVM: EngineVM, @unchecked Sendable {
     package let trace: (any TraceSink)?
     var slots = MemorySlots()
     private(set) var vcpus: [SoftwareCPU] = []
-    /// Guards the marks of pages that hold code.
-    let codeLock = Mutex(())
+    /// The vCPUs' local APICs, for routing.
+    private var localAPICs: [LocalAPIC] = []
+    /// Guards the marks of pages that hold code, and numbers the markings.
+    let codeLock = Mutex<UInt32>(0)
 
     /// Makes a VM that follows writes to its memory from outside its vCPUs.
     package static func make(_ configuration: EngineConfiguration) throws(EngineError) -> SoftwareVM {
@@ -79,16 +81,20 @@ package final class SoftwareVM: EngineVM, @unchecked Sendable {
     package func makeSoftwareCPU(id: Int) -> SoftwareCPU {
         let vcpu = SoftwareCPU(id: id, vm: self)
         vcpus.append(vcpu)
+        localAPICs.append(vcpu.localAPIC)
         vcpu.localAPIC.sendIPI = { [unowned self, unowned vcpu] icr in
-            LocalAPIC.route(icr, from: vcpu.localAPIC, among: vcpus.map(\.localAPIC))
+            LocalAPIC.route(icr, from: vcpu.localAPIC, among: localAPICs)
         }
+        // Alone, or where vCPUs take turns, there is nobody to yield to.
+        let yields = vcpus.count > 1 && clock.source == .host
+        for vcpu in vcpus { vcpu.state.pointee.yields_on_pause = yields ? 1 : 0 }
         return vcpu
     }
 
     package func setINTR(_ asserted: Bool) { vcpus.first?.localAPIC.setLINT0(asserted) }
 
     @discardableResult package func signalMSI(address: UInt64, data: UInt32) -> Bool {
-        LocalAPIC.route(msiAddress: address, data: data, among: vcpus.map(\.localAPIC))
+        LocalAPIC.route(msiAddress: address, data: data, among: localAPICs)
     }
 
     package func setInterruptLine(_ gsi: Int, level: Bool) {}  // no chip with pins is hosted here

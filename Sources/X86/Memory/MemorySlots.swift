@@ -12,8 +12,8 @@ struct MemorySlot {
     let host: UnsafeMutableRawPointer
     /// Per page: written since last cleared. Set when a write entry is put into a TLB.
     let dirty: UnsafeMutablePointer<UInt8>
-    /// Per page: non-zero while decoded code exists, so no TLB may hold a write entry for the page.
-    let code: UnsafeMutablePointer<UInt8>
+    /// Per page: a `CodeMark`, not 0 while decoded code may exist, so that no TLB gets a write entry for the page.
+    let code: UnsafeMutablePointer<UInt32>
     /// Per page: the 64-byte lines from whose bytes code was decoded, by whichever vCPU.
     let codeLines: UnsafeMutablePointer<UInt64>
     var readOnly: Bool
@@ -61,11 +61,11 @@ struct MemorySlots: ~Copyable {
         }
         let pages = Int(region.size >> pageShift)
         // `calloc` gives zero pages that cost nothing until they are touched.
-        guard let code = calloc(pages, 1), let codeLines = calloc(pages, 8) else { return false }
+        guard let code = calloc(pages, 4), let codeLines = calloc(pages, 8) else { return false }
         (slots + count).initialize(
             to: MemorySlot(
                 base: base, size: region.size, host: region.host, dirty: region.dirty,
-                code: code.bindMemory(to: UInt8.self, capacity: pages),
+                code: code.bindMemory(to: UInt32.self, capacity: pages),
                 codeLines: codeLines.bindMemory(to: UInt64.self, capacity: pages), readOnly: region.readOnly))
         count += 1
         return true

@@ -44,11 +44,8 @@ extension CPU {
         UInt64(bitPattern: Int64(bitPattern: linear << 16) >> 16) == linear
     }
 
-    /// Walks the page tables for one access. `context` says with whose rights (`TLB.user`, …). Without `update` neither
-    /// tables nor CR2 change (for debuggers).
-    func walk(
-        _ linear: UInt64, _ access: Access, context: Int, update: Bool = true
-    ) throws(GuestFault) -> PageTranslation {
+    /// Walks the page tables for one access. `context` says with whose rights (`TLB.user`, …).
+    func walk(_ linear: UInt64, _ access: Access, context: Int) throws(GuestFault) -> PageTranslation {
         guard state.pointee.cr0 & CR0.pg != 0 else {
             return PageTranslation(physical: linear & 0xffff_ffff, shift: 12, isGlobal: false, writesFreely: true)
         }
@@ -56,18 +53,12 @@ extension CPU {
         while true {
             var walk = Walk(self, linear, access, context)
             guard let found = walk.run() else {
-                if update { state.pointee.cr2 = linear }
+                state.pointee.cr2 = linear
                 throw .pageFault(walk.errorCode)
             }
             // A table that changed under the walk is walked again.
-            if !update || walk.setAccessedAndDirty() { return found }
+            if walk.setAccessedAndDirty() { return found }
         }
-    }
-
-    /// The guest-physical address behind a linear one with the rights of a supervisor; nil where there is none. Changes
-    /// nothing.
-    func debugTranslate(_ linear: UInt64) -> UInt64? {
-        do { return try walk(linear, .read, context: TLB.supervisorAC, update: false).physical } catch { return nil }
     }
 }
 

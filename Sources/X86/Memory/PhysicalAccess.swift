@@ -67,7 +67,7 @@ extension CPU {
     @inline(__always) func noteWrite(_ physical: UInt64, _ slot: UnsafeMutablePointer<MemorySlot>) {
         let page = slot.pointee.page(physical)
         tz_store8(slot.pointee.dirty + page, 1)
-        if tz_load8(slot.pointee.code + page) != 0 { owner.codeWritten(physical) }
+        if tz_load32(slot.pointee.code + page) != 0 { owner.codeWritten(physical) }
     }
 
     // MARK: Devices

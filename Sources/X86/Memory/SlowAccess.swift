@@ -3,10 +3,6 @@
 // checked before a byte is written.
 
 import CPrimitives
-import Synchronization
-
-/// Serialises locked accesses that no single host instruction can perform.
-private let splitLock = Mutex(())
 
 extension CPU {
     // MARK: By current privilege
@@ -35,31 +31,43 @@ extension CPU {
         let size = MemoryLayout<T>.size
         try checkAlignment(linear, size: size, .write)
         let place = try place(linear, size: size, .write, context: Int(state.pointee.tlb_context))
-        if place.inFirst == size, let slot = slot(containing: place.first), !slot.pointee.readOnly {
-            let host = slot.pointee.pointer(place.first)
+        if locked, let host = pointer(place, size: size) {
             var seen = T.load(host)
-            if locked {
-                while true {
-                    let desired = try body(seen)
-                    if T.compareExchange(host, &seen, desired) { break }
-                }
-            } else {
-                T.store(try body(seen), host)
+            while true {
+                let desired = try body(seen)
+                if T.compareExchange(host, &seen, desired) { break }
             }
-            noteWrite(place.first, slot)
+            noteWrite(place.first)
+            if place.inFirst < size { noteWrite(place.second) }
         } else {
-            try splitLock.withLock { _ throws(GuestFault) in
-                let seen = T(truncatingIfNeeded: read(place, size: size))
-                write(place, size: size, value: UInt64(try body(seen)))
-            }
+            let seen = T(truncatingIfNeeded: read(place, size: size))
+            write(place, size: size, value: UInt64(try body(seen)))
         }
         if translation.pointee.watching { noteDataAccess(linear, size: size, .write) }
         if translation.pointee.debugWatching { owner.noteAccess(linear, size: size, reads: true, writes: true) }
     }
 
-    /// Runs `body` as one locked operation where no host instruction can: both halves of CMPXCHG16B across pages, say.
-    func withSplitLock<R>(_ body: () throws(GuestFault) -> R) throws(GuestFault) -> R {
-        try splitLock.withLock { _ throws(GuestFault) in try body() }
+    /// CMPXCHG16B when the TLB misses; its operand is aligned. `expected` receives what was found.
+    @inline(never) func compareExchangeSlow(
+        _ linear: UInt64, _ expected: inout (UInt64, UInt64), _ desired: (UInt64, UInt64)
+    ) throws(GuestFault) -> Bool {
+        try checkCanonical(linear, last: linear)
+        let physical = try translate(linear, .write)
+        let done: Bool
+        if let slot = slot(containing: physical), !slot.pointee.readOnly {
+            let host = slot.pointee.pointer(physical)
+            done = tz_compare_exchange128(host, &expected.0, &expected.1, desired.0, desired.1)
+            noteWrite(physical, slot)
+        } else {
+            let found = (readPhysical(physical, size: 8), readPhysical(physical &+ 8, size: 8))
+            done = found == expected
+            let written = done ? desired : found
+            writePhysical(physical, size: 8, value: written.0)
+            writePhysical(physical &+ 8, size: 8, value: written.1)
+            expected = found
+        }
+        if translation.pointee.watching { noteDataAccess(linear, size: 16, .write) }
+        return done
     }
 
     /// Makes sure that every byte of [linear, linear + size) may be accessed, by raising the fault that the access would
@@ -122,6 +130,21 @@ extension CPU {
         return Place(first: first, second: try translate(next, access, context: context), inFirst: inPage)
     }
 
+    /// The host address of an operand in writable memory, all of it in one piece: a locked operation is the host's, across
+    /// pages too. Nil where devices or ROM answer, which know no locked cycles.
+    private func pointer(_ place: Place, size: Int) -> UnsafeMutableRawPointer? {
+        guard let slot = slot(containing: place.first), !slot.pointee.readOnly else { return nil }
+        let host = slot.pointee.pointer(place.first)
+        guard place.inFirst < size else { return host }
+        guard let next = self.slot(containing: place.second), !next.pointee.readOnly else { return nil }
+        let second = next.pointee.pointer(place.second)
+        return host + place.inFirst == second ? host : owner.joinedPages.join(host, second)
+    }
+
+    private func noteWrite(_ physical: UInt64) {
+        if let slot = slot(containing: physical) { noteWrite(physical, slot) }
+    }
+
     private func checkCanonical(_ linear: UInt64, last: UInt64) throws(GuestFault) {
         if longMode && in64BitMode && !(isCanonical(linear) && isCanonical(last)) { throw .nonCanonical }
     }
@@ -151,7 +174,7 @@ extension CPU {
         }
         fillTLB(TLB.read, context: context, linear: linear, host: host, page)
         let number = slot.pointee.page(page.physical)
-        if slot.pointee.readOnly || tz_load8(slot.pointee.code + number) != 0 { return page.physical }
+        if slot.pointee.readOnly || tz_load32(slot.pointee.code + number) != 0 { return page.physical }
         if access == .write {
             tz_store8(slot.pointee.dirty + number, 1)
             fillTLB(TLB.write, context: context, linear: linear, host: host, page)

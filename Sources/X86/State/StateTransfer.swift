@@ -49,7 +49,8 @@ extension SoftwareCPU {
     }
 
     /// Replaces the architectural state by a complete one, and everything that was derived from the old one.
-    func load(_ neutral: CPUState) {
+    /// After INIT the local APIC's stays: it has been reset, and others may be posting to it.
+    func load(_ neutral: CPUState, afterINIT: Bool = false) {
         let cpu = CPU(state)
         Self.fill(&state.pointee.gpr, neutral.gpr)
         state.pointee.rip = neutral.rip
@@ -87,7 +88,7 @@ extension SoftwareCPU {
         state.pointee.trap_after = neutral.pendingDebugTrap ? 1 : 0
         state.pointee.activity = UInt8(Self.activities.firstIndex(of: neutral.activity) ?? 0)
         state.pointee.fault_pending = 0
-        localAPIC.importState(neutral.localAPIC)
+        if !afterINIT { localAPIC.importState(neutral.localAPIC) }
         cpu.flushTLB()
         forgetJumps()
         cpu.refreshDerivedState()
@@ -99,10 +100,10 @@ extension SoftwareCPU {
             cpu.deliverPendingFault()
         }
         requestAttention()
-        if neutral.nmiPending { _ = localAPIC.accept(msiAddress: 0xfee0_0000 | UInt64(id) << 12, data: 4 << 8) }
+        if neutral.nmiPending { localAPIC.postNMI() }
     }
 
-    /// INIT (SDM volume 3, table 10-1): RESET, but for the time-stamp counter, x87 and vector registers, and most MSRs. The
+    /// INIT, which the local APIC has seen to itself (SDM volume 3, table 10-1): RESET, but for the time-stamp counter, x87 and vector registers, and most MSRs. The
     /// bootstrap processor goes on at the reset vector; the others wait for a startup IPI.
     func initialise() {
         var neutral = CPUState(apicID: UInt32(id))
@@ -114,8 +115,7 @@ extension SoftwareCPU {
         for register in Self.storedMSRs { neutral.msrs[register.number] = state.pointee[keyPath: register.field] }
         for (number, value) in storedRegisters.all { neutral.msrs[number] = value }
         neutral.msrs[MSR.efer] = 0
-        neutral.localAPIC = localAPIC.exportState()
-        load(neutral)
+        load(neutral, afterINIT: true)
     }
 
     // MARK: Correspondence

@@ -44,10 +44,15 @@ final class ChildProcess {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
+        // Tests run on threads that block signals, which a process would inherit.
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        var flags = Int16(POSIX_SPAWN_SETSIGMASK)
+        if terminal != nil { flags |= 0x80 }  // POSIX_SPAWN_SETSID, which Swift does not see
+        posix_spawnattr_setflags(&attributes, flags)
         if let terminal {
             // The leader of a new session gets the first terminal that it opens as its controlling one.
-            let newSession: Int16 = 0x80  // POSIX_SPAWN_SETSID, which Swift does not see
-            posix_spawnattr_setflags(&attributes, newSession)
             posix_spawn_file_actions_addopen(&actions, 0, terminal, O_RDWR, 0)
             posix_spawn_file_actions_adddup2(&actions, 0, 1)
             posix_spawn_file_actions_adddup2(&actions, 0, 2)

@@ -93,24 +93,14 @@ extension CPU {
     func compareExchange16B(_ i: Instruction) throws(GuestFault) {
         let linear = try linearAddress(i, size: 16, .write)
         guard linear & 15 == 0 else { throw .generalProtection() }
-        try probe(linear, size: 16, .write)
+        var found = (self[.rax], self[.rdx])
+        let new = (self[.rbx], self[.rcx])
+        let done: Bool
         if let host = fastWritePointer(linear, size: 16) {
-            var found = (self[.rax], self[.rdx])
-            let (low, high) = (self[.rbx], self[.rcx])
-            let done = tz_compare_exchange128(host, &found.0, &found.1, low, high)
-            return finish16B(done, found)
+            done = tz_compare_exchange128(host, &found.0, &found.1, new.0, new.1)
+        } else {
+            done = try compareExchangeSlow(linear, &found, new)
         }
-        // Not plain memory, or a page that holds code.
-        try withSplitLock { () throws(GuestFault) in
-            let found = (try load(UInt64.self, linear), try load(UInt64.self, linear &+ 8))
-            let equal = found == (self[.rax], self[.rdx])
-            try store(equal ? self[.rbx] : found.0, linear)
-            try store(equal ? self[.rcx] : found.1, linear &+ 8)
-            finish16B(equal, found)
-        }
-    }
-
-    private func finish16B(_ done: Bool, _ found: (UInt64, UInt64)) {
         if !done { (self[.rax], self[.rdx]) = found }
         setZeroFlag(done)
     }

@@ -1,6 +1,7 @@
 // From a decoded integer instruction to the function that executes it. Looked up once, when the instruction is decoded.
 
 import CPrimitives
+import Glibc
 
 /// The handler of an instruction of `Mnemonic`'s integer group; nil if it is not one.
 func integerHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -> tz_handler? {
@@ -28,11 +29,19 @@ func integerHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) 
     case .cmc: return { s, _ in s.pointee.arithmetic ^= UInt64(TZ_FLAG_CF) }
     case .cld: return { s, _ in s.pointee.system_flags &= ~RFLAGS.df }
     case .std: return { s, _ in s.pointee.system_flags |= RFLAGS.df }
-    case .nop, .pause: return { _, _ in }
+    case .nop: return { _, _ in }
+    case .pause: return pause
     case .ud: return undefinedInstruction
     default:
         return dataMovementHandler(mnemonic, i, model) ?? controlFlowHandler(mnemonic, i) ?? stackHandler(mnemonic, i)
             ?? shiftHandler(mnemonic, shape) ?? multiplyDivideHandler(mnemonic) ?? bitHandler(mnemonic, model)
             ?? stringHandler(mnemonic) ?? atomicHandler(mnemonic, model) ?? decimalHandler(mnemonic)
     }
+}
+
+/// PAUSE: the guest waits for another CPU. Where vCPUs are more than host CPUs, that one may be the next to run here; a
+/// short wait is not worth a system call.
+private let pause: tz_handler = { s, _ in
+    s.pointee.pauses &+= 1
+    if s.pointee.yields_on_pause != 0, s.pointee.pauses & 15 == 0 { sched_yield() }
 }
