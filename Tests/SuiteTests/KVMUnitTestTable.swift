@@ -3,7 +3,7 @@
 
 extension KVMUnitTest {
     /// Name, argument and number of vCPUs of the tests that time single events.
-    private static let events = [
+    static let events = [
         ("cpuid", "cpuid", 1), ("vmcall", "vmcall", 1), ("mov_from_cr8", "mov_from_cr8", 1),
         ("mov_to_cr8", "mov_to_cr8", 1), ("inl_pmtimer", "inl_from_pmtimer", 1), ("ipi", "ipi", 2),
         ("ipi_halt", "ipi_halt", 2), ("ple_round_robin", "ple_round_robin", 1), ("tscdeadline", "tscdeadline", 1),

@@ -6,14 +6,28 @@ import Testing
 struct KVMUnitTests {
     @Test(arguments: Program.engines, KVMUnitTest.all)
     func behavesAsExpected(engine: String, test: KVMUnitTest) throws {
-        let folder = try #require(SuiteFolder.kvmUnitTests.path)
+        try test.check(engine: engine, folder: try #require(SuiteFolder.kvmUnitTests.path))
+    }
+}
+
+@Suite(.serialized, SuiteFolder.kvmUnitTests32.isNamed)
+struct KVMUnitTests32 {
+    @Test(arguments: Program.engines, KVMUnitTest.all32)
+    func behavesAsExpected(engine: String, test: KVMUnitTest) throws {
+        try test.check(engine: engine, folder: try #require(SuiteFolder.kvmUnitTests32.path))
+    }
+}
+
+extension KVMUnitTest {
+    /// Runs the test and compares what it says with what is expected.
+    fileprivate func check(engine: String, folder: String) throws {
         let result = try Program.run(
-            test.commandLine(engine: engine, folder: folder), seconds: test.seconds)
+            commandLine(engine: engine, folder: folder), seconds: seconds)
         let report = KVMUnitTestReport(result)
-        print("kvm-unit-tests \(test.name) on \(engine): \(report.summary)")
+        print("kvm-unit-tests \(name) on \(engine): \(report.summary)")
         let details = Comment(
             rawValue: ([report.summary] + report.failures + [report.ending, result.errors]).joined(separator: "\n"))
-        switch test.expectation {
+        switch expectation {
         case .passes: #expect(report.isPassed, details)
         case .skips: #expect(report.isSkipped, details)
         case .fails(let reason):

@@ -17,7 +17,7 @@ struct ProgramResult {
 /// The binary under test.
 enum Program {
     /// The build puts it beside the test bundle.
-    private static let path: String = {
+    static let path: String = {
         let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
         return URL(fileURLWithPath: bundle).deletingLastPathComponent().appending(path: "trapeze").path()
     }()

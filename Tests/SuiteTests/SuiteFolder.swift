@@ -22,4 +22,12 @@ struct SuiteFolder: Sendable {
 
     /// kvm-unit-tests built for x86_64: its `x86` folder.
     static let kvmUnitTests = SuiteFolder(variable: "TRAPEZE_KVM_UNIT_TESTS")
+    /// The same built for i386.
+    static let kvmUnitTests32 = SuiteFolder(variable: "TRAPEZE_KVM_UNIT_TESTS_I386")
+    /// xv6 for the PC, with its `kernelmemfs`.
+    static let xv6 = SuiteFolder(variable: "TRAPEZE_XV6")
+    /// memtest86+, with its `memtest86+x64.bin` and `memtest86+ia32.bin`.
+    static let memtest = SuiteFolder(variable: "TRAPEZE_MEMTEST86PLUS")
+    /// test386.asm, with its `test386.bin`.
+    static let test386 = SuiteFolder(variable: "TRAPEZE_TEST386")
 }

@@ -146,11 +146,8 @@ extension CPU {
         rip = task.rip
         rflags = task.flags & RFLAGS.defined | RFLAGS.reservedOne | (nested ? RFLAGS.nt : 0)
         for n in 0..<8 {
-            if is32 {
-                setRegister(UInt8(n * 8), to: task.gpr[n])
-            } else {
-                setRegister(UInt8(n * 8), to: UInt16(truncatingIfNeeded: task.gpr[n]))
-            }
+            // A 16-bit TSS has no upper halves. The manual leaves them open; CPUs set them.
+            setRegister(UInt8(n * 8), to: is32 ? task.gpr[n] : task.gpr[n] | 0xffff_0000)
         }
         // Selectors first; the hidden parts follow, and whatever faults on the way finds the others unusable.
         let level = task.selectors[1].rpl
