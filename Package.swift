@@ -62,6 +62,11 @@ let package = Package(
         // Other people's suites, found through environment variables, against the built program.
         .testTarget(
             name: "SuiteTests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
+        // The decoder, compared with others that the machine may have.
+        .target(name: "Disassemblers", cSettings: strictC),
+        .testTarget(
+            name: "DecoderAgreementTests", dependencies: ["Disassemblers", "X86", "DebianGuest"],
+            swiftSettings: strictSwift),
         .testTarget(name: "DebianGuestTests", dependencies: ["DebianGuest"], swiftSettings: strictSwift),
         .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
