@@ -30,8 +30,10 @@ let package = Package(
             swiftSettings: strictSwift),
         .target(name: "Machine", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(name: "GDBStub", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
+        .target(name: "Comparison", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(
-            name: "Trapeze", dependencies: ["Machine", "X86", "Translator", "GDBStub", "VirtualCPU", "Memory"],
+            name: "Trapeze",
+            dependencies: ["Machine", "Comparison", "X86", "Translator", "GDBStub", "VirtualCPU", "Memory"],
             swiftSettings: strictSwift),
         .target(name: "CTerminal", cSettings: strictC),
         .executableTarget(
@@ -57,7 +59,8 @@ let package = Package(
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
         .testTarget(
             name: "ConformanceTests",
-            dependencies: ["Trapeze", "Machine", "VirtualCPU", "Guests", "DebianGuest"], swiftSettings: strictSwift),
+            dependencies: ["Trapeze", "Comparison", "Machine", "VirtualCPU", "Memory", "Guests", "DebianGuest"],
+            swiftSettings: strictSwift),
         // Random instructions run natively in a child process, for the differential tests.
         .target(name: "HostCases", cSettings: strictC),
         .executableTarget(
@@ -67,6 +70,11 @@ let package = Package(
             name: "SuiteTests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
         .testTarget(
             name: "TranslatorTests", dependencies: ["Translator", "X86", "VirtualCPU", "Memory"],
+            swiftSettings: strictSwift),
+        // The decoder, compared with others that the machine may have.
+        .target(name: "Disassemblers", cSettings: strictC),
+        .testTarget(
+            name: "DecoderAgreementTests", dependencies: ["Disassemblers", "X86", "DebianGuest"],
             swiftSettings: strictSwift),
         .testTarget(name: "DebianGuestTests", dependencies: ["DebianGuest"], swiftSettings: strictSwift),
         .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),

@@ -84,6 +84,29 @@ struct TinyGuest: Sendable, CustomTestStringConvertible {
                 0x50,  // push rax: #SS
                 0xeb, 0xfe,  // jmp $
             ]),
+        // A task state segment whose stack pointers, of ones, are not canonical: #DF's cannot be had either.
+        TinyGuest(
+            name: "64 bits, a TSS where no memory is", mode: .long64,
+            code: [
+                0xbf, 0x00, 0x00, 0x01, 0x00,  // mov edi, 0x10000: a GDT with a TSS at d0000000, then an IDT
+                0x48, 0xb8, 0xff, 0xff, 0, 0, 0, 0x9b, 0xaf, 0,  // mov rax, code
+                0x48, 0x89, 0x47, 0x10,  // mov [rdi + 16], rax
+                0x48, 0xb8, 0x67, 0, 0, 0, 0, 0x89, 0, 0xd0,  // mov rax, available TSS, base d0000000
+                0x48, 0x89, 0x47, 0x20,  // mov [rdi + 32], rax
+                0x48, 0xb8, 0, 0x7c, 0x10, 0, 1, 0x8e, 0, 0,  // mov rax, gate to 10:7c00, IST 1
+                0x48, 0x89, 0x87, 0x60, 0x10, 0, 0,  // mov [rdi + 1060], rax: #UD
+                0x48, 0x89, 0x87, 0x80, 0x10, 0, 0,  // mov [rdi + 1080], rax: #DF
+                0x48, 0x89, 0x87, 0xc0, 0x10, 0, 0,  // mov [rdi + 10c0], rax: #SS
+                0x0f, 0x01, 0x14, 0x25, 0x80, 0x7c, 0, 0,  // lgdt [0x7c80]
+                0x0f, 0x01, 0x1c, 0x25, 0x90, 0x7c, 0, 0,  // lidt [0x7c90]
+                0xb8, 0x20, 0, 0, 0,  // mov eax, 0x20
+                0x0f, 0x00, 0xd8,  // ltr ax
+                0x0f, 0x0b,  // ud2
+                0xeb, 0xfe,  // jmp $
+            ]
+                + [UInt8](repeating: 0x90, count: 36)
+                + [0x37, 0, 0, 0, 1, 0, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 6)
+                + [0xff, 0x0f, 0, 0x10, 1, 0, 0, 0, 0, 0]),
     ]
 
     // MARK: Ports

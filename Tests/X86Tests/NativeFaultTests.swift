@@ -237,7 +237,7 @@ import X86
     @Test func storesSelectedBytes() throws {
         let guest = try NativeTestMachine()
         for (code, count) in [([0x66, 0x0f, 0xf7, 0xc1], 16), ([0x0f, 0xf7, 0xc1], 8)] as [([UInt8], Int)] {
-            let base = Self.absent - 8
+            let base = Self.absent - UInt64(count)
             try guest.writeData([UInt8](repeating: 0, count: 8), base)
             let before = state { s in
                 s.gpr[7] = base
@@ -249,7 +249,7 @@ import X86
             }
             #expect(try guest.run(code, before).0 == .completed)
             #expect(try guest.readData(base, 8) == [1, 0, 3, 0, 0, 0, 0, 0])
-            // One selected byte in the absent page: nothing is stored.
+            // A part of the operand in the absent page: nothing is stored.
             var faulting = before
             faulting.gpr[7] = Self.absent - 2
             try guest.writeData([0, 0], Self.absent - 2)

@@ -55,8 +55,43 @@ static void attack_page_tables(void) {
     write_cr3(read_cr3());
 }
 
+// Tables and stacks in devices: whatever their registers hold is taken for descriptors and page table entries, and the
+// CPU's own accesses are devices' accesses.
+static void attack_devices(void) {
+    static const struct {
+        const char *name;
+        uint64_t base;
+    } devices[] = {
+        {"a page table, an LDT and a stack in the I/O APIC", IOAPIC_BASE},
+        {"a page table, an LDT and a stack in the local APIC", LAPIC_BASE},
+        {"a page table, an LDT and a stack in memory that is not there", HOLE},
+    };
+    map_page(WINDOW + 0x40000000, 0, PTE_P);
+    uint64_t *pointers = (uint64_t *)(pml4[0] & ~4095ull);
+    uint64_t *directory = (uint64_t *)(pointers[(WINDOW + 0x40000000) >> 30 & 511] & ~4095ull);
+    for (unsigned i = 0; i < sizeof devices / sizeof *devices; i++) {
+        uint64_t *slot = &directory[(WINDOW + 0x40000000) >> 21 & 511];
+        *slot = devices[i].base | PTE_P | PTE_W;
+        write_cr3(read_cr3());
+        PROBE("mov $0x4040200000, %%rax", "mov (%%rax), %%al; movb $1, (%%rax)");
+        PROBE("mov $0x40402ff000, %%rax", "lock incl (%%rax)");
+        *slot = 0;
+        write_cr3(read_cr3());
+
+        map_page(WINDOW, devices[i].base, PTE_P | PTE_W);
+        gdt[SEL_FREE / 8] = 0x0000820000000fff | (WINDOW & 0xffffff) << 16 | (WINDOW >> 24 & 0xff) << 56;
+        gdt[SEL_FREE / 8 + 1] = WINDOW >> 32;
+        PROBE("mov $0x48, %%eax; lldt %%ax; mov $0x64, %%eax", "mov %%eax, %%es");
+        __asm__ volatile("lldt %w0; mov %1, %%es" : : "r"(0), "r"(SEL_DATA));
+        // The far end of the page has no register of the APICs.
+        PROBE("mov $0x4000201000, %%rsp", "push %%rax; pop %%rcx");
+        check(devices[i].name, true);
+    }
+}
+
 void attack_tables(void) {
     attack_ldt();
+    attack_devices();
     attack_stacks();
     attack_page_tables();
 }

@@ -25,9 +25,18 @@ enum DecodeOutcome {
 func decode(
     _ bytes: UnsafePointer<UInt8>, count: Int, mode: DecodeMode, into out: UnsafeMutablePointer<tz_instruction>
 ) -> DecodeOutcome {
+    var row: UnsafeMutablePointer<OpcodeRow>?
+    return decode(bytes, count: count, mode: mode, into: out, row: &row)
+}
+
+/// The same, which also tells the row of the opcode map; nil for native and invalid instructions.
+@inline(__always) func decode(
+    _ bytes: UnsafePointer<UInt8>, count: Int, mode: DecodeMode, into out: UnsafeMutablePointer<tz_instruction>,
+    row: inout UnsafeMutablePointer<OpcodeRow>?
+) -> DecodeOutcome {
     var decoder = Decoder(bytes: bytes, count: min(count, 15), mode: mode)
     out.pointee = tz_instruction()
-    decoder.decode(into: out)
+    row = decoder.decode(into: out)
     if decoder.overrun { return count >= 15 ? .tooLong : .truncated }
     out.pointee.length = UInt8(decoder.position)
     return .complete
@@ -87,10 +96,10 @@ private struct Decoder {
 
     // MARK: Stages
 
-    mutating func decode(into out: UnsafeMutablePointer<tz_instruction>) {
+    mutating func decode(into out: UnsafeMutablePointer<tz_instruction>) -> UnsafeMutablePointer<OpcodeRow>? {
         readPrefixes()
         readOpcode()
-        if overrun { return }
+        if overrun { return nil }
         out.pointee.prefixes = prefixes
         out.pointee.map = map
         out.pointee.opcode = opcode
@@ -100,13 +109,15 @@ private struct Decoder {
         if mode.codeWidth != 8 { out.pointee.flags |= UInt8(TZ_INSN_CHECKED) }
         if has(TZ_PREFIX_F3) { out.pointee.flags |= UInt8(TZ_INSN_REP) }
         if has(TZ_PREFIX_F2) { out.pointee.flags |= UInt8(TZ_INSN_REPNE) }
-        if !has(TZ_PREFIX_VEX), let row = findRow() {
+        let row = has(TZ_PREFIX_VEX) ? nil : findRow()
+        if let row {
             decodeInteger(row, into: out)
         } else {
             decodeNative(into: out)
         }
         if lock { applyLock(out) }
         if out.pointee.mnemonic == Mnemonic.invalid.rawValue { out.pointee.flags |= UInt8(TZ_INSN_ENDS_BLOCK) }
+        return row
     }
 
     mutating func readPrefixes() {
@@ -249,7 +260,12 @@ private struct Decoder {
         if !row.pointee.lockable, lock { mnemonic = .invalid }
         if mnemonic == .cmpxchg8b, rexW { mnemonic = .cmpxchg16b }
         if width == 8, [.in, .out, .ins, .outs].contains(mnemonic) { out.pointee.width = 4 }
-        if mnemonic == .movToSegment, out.pointee.reg & 7 == UInt8(TZ_CS) { mnemonic = .invalid }
+        if mnemonic == .movToSegment || mnemonic == .movFromSegment {
+            // There are six: REX.R counts for nothing.
+            let number = out.pointee.reg & 7
+            out.pointee.reg = number
+            if number > UInt8(TZ_GS) || mnemonic == .movToSegment && number == UInt8(TZ_CS) { mnemonic = .invalid }
+        }
         out.pointee.mnemonic = mnemonic.rawValue
         readImmediate(row.pointee.immediate, width: width, into: out)
     }
@@ -336,6 +352,7 @@ private struct Decoder {
             // points there when the handler runs.
             out.pointee.immediate = Int64(byte())
         }
+        if has(TZ_PREFIX_VEX), NativeTable.refuses(out) { decodeInvalid(into: out) }
     }
 
     /// #UD takes precedence over nothing but fetching: the length is that of the opcode.

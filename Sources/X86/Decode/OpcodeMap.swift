@@ -307,7 +307,7 @@ enum OpcodeMap {
         0f01/4 smsw rm v
         0f01/6 lmsw rm w end
         0f01/7 invlpg rm - mem end
-        0f01=c1 vmcall none - end
+        0f01=c1 vmcall none - np end
         0f01=d9 vmmcall none - end
         0f01=c8 monitor none -
         0f01=c9 mwait none - end
@@ -410,15 +410,19 @@ enum OpcodeMap {
         0fc7/3 xrstors special y mem np
         0fc7/4 xsavec special y mem np
         0fc7/5 xsaves special y mem np
-        0fc7/6 rdrand rm v reg
-        0fc7/7 rdseed rm v reg
+        0fc7/6 rdrand rm v reg np
+        0fc7/6 rdrand rm v reg 66
+        0fc7/7 rdseed rm v reg np
+        0fc7/7 rdseed rm v reg 66
         0fc7/7 rdpid rm n reg f3
         0fc8+ bswap rm v
         0fff ud rm - end
         0f3882 invpcid r_rm n mem 66 end
-        0f38f0 movbe r_rm v mem
+        0f38f0 movbe r_rm v mem np
+        0f38f0 movbe r_rm v mem 66
         0f38f0 crc32 r_rm y f2 srcb
-        0f38f1 movbe rm_r v mem
+        0f38f1 movbe rm_r v mem np
+        0f38f1 movbe rm_r v mem 66
         0f38f1 crc32 r_rm y f2 srcv
         0f38f6 adcx r_rm y 66
         0f38f6 adox r_rm y f3

@@ -134,7 +134,7 @@ extension CPU {
         var stack = StackCursor(
             cpu: self, segment: ss, pointer: pointer & ~0xf, mask: .max, context: dataContext(level: level),
             isLong: true,
-            fault: .stackFault(event.ext))
+            fault: .stackFault(event.ext), ignoresAlignment: true)
         try stack.push(UInt64(segment(.ss).pointee.selector), size: 8)
         try stack.push(self[.rsp], size: 8)
         try stack.push(flagsImage(event), size: 8)

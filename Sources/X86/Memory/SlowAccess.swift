@@ -10,7 +10,7 @@ extension CPU {
     /// `load` when the TLB misses.
     @inline(never) func loadSlow(_ linear: UInt64, size: Int) throws(GuestFault) -> UInt64 {
         let context = Int(state.pointee.tlb_context)
-        try checkAlignment(linear, size: size, .read)
+        try checkAlignment(linear, size: size)
         let value = try load(linear, size: size, context: context)
         if translation.pointee.watching { noteDataAccess(linear, size: size, .read) }
         return value
@@ -19,8 +19,21 @@ extension CPU {
     /// `store` when the TLB misses.
     @inline(never) func storeSlow(_ linear: UInt64, size: Int, value: UInt64) throws(GuestFault) {
         let context = Int(state.pointee.tlb_context)
-        try checkAlignment(linear, size: size, .write)
+        try checkAlignment(linear, size: size)
         try store(linear, size: size, value: value, context: context)
+        if translation.pointee.watching { noteDataAccess(linear, size: size, .write) }
+    }
+
+    /// Reads 1 to 8 bytes at any alignment: a piece of a larger operand, or an element of one.
+    func loadPiece(_ linear: UInt64, size: Int) throws(GuestFault) -> UInt64 {
+        let value = try load(linear, size: size, context: Int(state.pointee.tlb_context))
+        if translation.pointee.watching { noteDataAccess(linear, size: size, .read) }
+        return value
+    }
+
+    /// Writes 1 to 8 bytes at any alignment.
+    func storePiece(_ linear: UInt64, size: Int, value: UInt64) throws(GuestFault) {
+        try store(linear, size: size, value: value, context: Int(state.pointee.tlb_context))
         if translation.pointee.watching { noteDataAccess(linear, size: size, .write) }
     }
 
@@ -29,7 +42,7 @@ extension CPU {
         _ type: T.Type, _ linear: UInt64, locked: Bool, _ body: (T) throws(GuestFault) -> T
     ) throws(GuestFault) {
         let size = MemoryLayout<T>.size
-        try checkAlignment(linear, size: size, .write)
+        try checkAlignment(linear, size: size)
         let place = try place(linear, size: size, .write, context: Int(state.pointee.tlb_context))
         if locked, let host = pointer(place, size: size) {
             var seen = T.load(host)
@@ -193,7 +206,7 @@ extension CPU {
 
     /// #AC comes after the check for canonical addresses and before the page walk, as CPUs do it; the order of faults of
     /// one access is theirs to choose (SDM volume 3, section 6.9).
-    private func checkAlignment(_ linear: UInt64, size: Int, _ access: Access) throws(GuestFault) {
+    func checkAlignment(_ linear: UInt64, size: Int) throws(GuestFault) {
         guard state.pointee.alignment_checks != 0, linear & UInt64(size &- 1) != 0, size & (size &- 1) == 0 else {
             return
         }

@@ -101,6 +101,7 @@ final class Rig {
         let controlA = SystemControlA(environment)
         let post = PostCodePort()
         let crtController = CRTController()
+        let firmware = FirmwareConfiguration(memorySize: memory.size, processors: 3)
 
         let ports = bus.ports
         if let pic = interrupts.pic {
@@ -127,6 +128,8 @@ final class Rig {
         try ports.claim(PortMap.systemControlA, name: "system control port A", device: controlA)
         try ports.claim(PortMap.postCode, name: "POST code", device: post)
         try ports.claim(PortMap.crtController, name: "CRT controller", device: crtController)
+        try ports.claim(
+            PortMap.firmwareConfiguration, name: "fw_cfg", sizes: [.byte, .word], device: firmware)
         try ports.claim(PortMap.pvpanic, name: "pvpanic", device: PVPanic(environment))
         try ports.claim(
             PortMap.exit, name: "exit", sizes: .upToDword,
@@ -151,6 +154,7 @@ final class Rig {
         try registry.register("control-a", controlA)
         try registry.register("post", post)
         try registry.register("crt-controller", crtController)
+        try registry.register("fw-cfg", firmware)
     }
 
     var events: [MachineEvent] { log.events.withLock { $0 } }

@@ -11,7 +11,8 @@ private func randomStep(_ rig: Rig, _ random: inout SplitMix64, ports: ClosedRan
         PortMap.primaryPIC, PortMap.secondaryPIC, PortMap.edgeLevel, PortMap.pit, PortMap.systemControlB,
         PortMap.keyboardData, PortMap.keyboardCommand, PortMap.cmos, PortMap.systemControlA, PortMap.com1,
         PortMap.pvpanic, PortMap.powerManagement, PortMap.pciAddress, PortMap.pciData, PortMap.exit, PortMap.postCode,
-        PortMap.testDevice, PortMap.testDeviceLines, PortMap.crtController,
+        PortMap.testDevice, PortMap.testDeviceLines, PortMap.crtController, PortMap.resetControl,
+        PortMap.firmwareConfiguration, PortMap.debugConsole,
     ]
     let range = ports ?? devicePorts[Int.random(in: 0..<devicePorts.count, using: &random)]
     let port = UInt16.random(in: range, using: &random)
@@ -108,7 +109,9 @@ private func randomStep(_ rig: Rig, _ random: inout SplitMix64, ports: ClosedRan
     @Test(arguments: [
         PortMap.primaryPIC, PortMap.secondaryPIC, PortMap.edgeLevel, PortMap.pit, PortMap.systemControlB,
         PortMap.keyboardData, PortMap.keyboardCommand, PortMap.cmos, PortMap.com1, PortMap.powerManagement,
-        PortMap.pciAddress, PortMap.pciData, PortMap.exit,
+        PortMap.pciAddress, PortMap.pciData, PortMap.exit, PortMap.systemControlA, PortMap.resetControl,
+        PortMap.postCode, PortMap.pvpanic, PortMap.firmwareConfiguration, PortMap.debugConsole, PortMap.testDevice,
+        PortMap.testDeviceLines, PortMap.crtController,
     ])
     func randomAccessesToOneDevice(ports: ClosedRange<UInt16>) throws {
         var random = SplitMix64(seed: UInt64(ports.lowerBound))
@@ -128,7 +131,7 @@ private func randomStep(_ rig: Rig, _ random: inout SplitMix64, ports: ClosedRan
     @Test func randomAccessesEverywhere() throws {
         var random = SplitMix64(seed: 42)
         let rig = try Rig()
-        for _ in 0..<fuzzCases {
+        for step in 0..<fuzzCases {
             _ = randomStep(rig, &random, ports: 0...0xffff)
             let size = 1 << Int.random(in: 0..<4, using: &random)
             let near: [UInt64] = [0, MMIOMap.ioAPIC, MMIOMap.localAPIC, MMIOMap.pciWindow, 1 << 32, .max - 64]
@@ -136,7 +139,44 @@ private func randomStep(_ rig: Rig, _ random: inout SplitMix64, ports: ClosedRan
             let address = base &+ UInt64.random(in: 0...0x2000, using: &random)
             rig.bus.writeMMIO(address, size: size, value: random.next())
             _ = rig.bus.readMMIO(address, size: size)
+            if step % 10_000 == 9999 {
+                let states = try rig.exportStates()
+                try rig.importStates(states)
+                #expect(try rig.exportStates() == states)
+            }
         }
-        _ = try rig.exportStates()
+    }
+
+    /// The I/O APIC alone: every register, every size and offset of its window, with interrupts coming and going.
+    @Test func randomAccessesToTheIOAPIC() throws {
+        var random = SplitMix64(seed: 7)
+        let rig = try Rig()
+        for step in 0..<fuzzCases {
+            let value = random.next() >> UInt64.random(in: 0..<64, using: &random)
+            switch Int.random(in: 0..<8, using: &random) {
+            case 0...2: rig.setIOAPIC(UInt64.random(in: 0...0x50, using: &random), value)
+            case 3: _ = rig.ioAPIC(value & 0xff)
+            case 4:
+                let size = 1 << Int.random(in: 0..<4, using: &random)
+                rig.bus.writeMMIO(MMIOMap.ioAPIC + value & 0xfff, size: size, value: random.next())
+            case 5: _ = rig.bus.readMMIO(MMIOMap.ioAPIC + value & 0xfff, size: 1 << Int(value & 3))
+            case 6: rig.bus.endOfInterrupt(vector: UInt8(truncatingIfNeeded: value))
+            default:
+                rig.engine.accepts = value & 4 == 0
+                if value & 1 == 0 {
+                    rig.power.pressPowerButton()
+                } else {
+                    _ = rig.serial.receive([UInt8(value & 0xff)])
+                }
+                rig.clock.advance(to: rig.clock.now() + value & 0xff_ffff)
+            }
+            if step % 10_000 == 9999 {
+                let states = try rig.exportStates()
+                try rig.importStates(states)
+                #expect(try rig.exportStates() == states)
+                _ = rig.engine.takeMessages()
+            }
+        }
+        #expect(rig.bus.counters.mmioWrites > 0 || fuzzCases < 100)
     }
 }

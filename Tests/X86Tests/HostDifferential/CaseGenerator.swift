@@ -2,28 +2,37 @@
 // worth comparing, such as crossing pages, hitting the guard around the data, dividing without overflow.
 
 import HostCases
+import X86
 
 struct CaseGenerator {
-    private var random: SeededGenerator
-    private var gpr = [UInt64](repeating: 0, count: 16)
-    private var pokes: [tz_host_poke] = []
+    var random: SeededGenerator
+    var gpr = [UInt64](repeating: 0, count: 16)
+    var pokes: [tz_host_poke] = []
     /// Registers that the setup needs as they are.
-    private var pinned: Set<Int> = []
+    var pinned: Set<Int> = []
 
-    private static let code = UInt64(TZ_HOST_CODE)
-    private static let data = UInt64(TZ_HOST_DATA)
-    private static let writable = UInt64(TZ_HOST_DATA_WRITABLE)
+    static let code = UInt64(TZ_HOST_CODE)
+    static let data = UInt64(TZ_HOST_DATA)
+    static let writable = UInt64(TZ_HOST_DATA_WRITABLE)
 
-    private static let hostIsAMD = tz_host_is_amd() != 0
+    static let hostIsAMD = tz_host_is_amd() != 0
 
     // Parts of the instruction being made
-    private var compatibility = false
-    private var operandSizePrefix = false
-    private var addressSizePrefix = false
-    private var rexW = false
-    private var gs = false
-    private var rex: UInt8 = 0
-    private var tail: [UInt8] = []
+    var compatibility = false
+    var operandSizePrefix = false
+    var addressSizePrefix = false
+    var rexW = false
+    /// FS or GS, whose bases are not 0, or neither.
+    var segmentPrefix: UInt8?
+    var wideVector = false
+    /// VEX.vvvv
+    var vvvv: UInt8 = 0
+    var ignored: [(at: UInt64, count: UInt32)] = []
+    /// A flag that would keep the case from being what it is meant to be.
+    var alignmentCheck = false
+    var image: [UInt8] = []
+    var rex: UInt8 = 0
+    var tail: [UInt8] = []
     /// The displacement in `tail` that is relative to the end of the instruction, and where it leads.
     private var ripRelative: (at: Int, target: UInt64)?
 
@@ -38,7 +47,7 @@ struct CaseGenerator {
     }
 
     /// Nil when the choices made don't fit together.
-    private mutating func attempt(_ encoding: Encoding) -> tz_host_case? {
+    mutating func attempt(_ encoding: Encoding) -> tz_host_case? {
         compatibility = encoding.in64BitMode == false || (encoding.in64BitMode == nil && random.once(in: 4))
         for index in gpr.indices { gpr[index] = random.operand() }
         pokes = []
@@ -47,15 +56,25 @@ struct CaseGenerator {
         ripRelative = nil
         rex = 0
         gpr[4] = random.once(in: 12) ? gpr[4] : dataAddress()
+        ignored = []
+        vvvv = 0
+        image = Self.plainImage
         let isBranch = [.branch, .loop, .jump, .ret].contains(encoding.setup)
         let sized = encoding.width == .operandSize || encoding.width == .default64 || encoding.immediate == .upToDword
         // A branch with an operand size prefix in 64-bit mode is Intel's to ignore and AMD's to obey; a 16-bit MOVSXD reads
         // 16 bits on Intel's CPUs and 32 on AMD's.
         let vendors = !compatibility && (isBranch || encoding.bytes == [0x63])
-        operandSizePrefix = random.once(in: 4) && (sized || random.once(in: 4)) && !vendors
+        operandSizePrefix =
+            random.once(in: 4) && (sized || random.once(in: 4)) && !vendors && encoding.allowsOperandSizePrefix
         addressSizePrefix = random.once(in: 8)
-        rexW = !compatibility && random.once(in: 3)
-        gs = !compatibility && random.once(in: 16)
+        rexW = !compatibility && random.once(in: 3) && !encoding.ignoresREXW
+        segmentPrefix = !compatibility && random.once(in: 12) ? random.pick([0x64, 0x65]) : nil
+        alignmentCheck = random.once(in: 12)
+        if let vex = encoding.vex {
+            rexW = random.pick(vex.ws)
+            wideVector = random.pick(vex.ls)
+            if vex.usesVVVV { vvvv = UInt8(random.below(compatibility ? 8 : 16)) }
+        }
         let repeated = encoding.setup == .string ? random.below(3) : 0
 
         prepare(encoding, repeated: repeated != 0)
@@ -63,30 +82,48 @@ struct CaseGenerator {
         switch encoding.operands {
         case .none: break
         case .opcodeRegister: rex = rex & ~1 | (compatibility ? 0 : UInt8(random.below(2)))
+        case .fixed(let mask, let value):
+            tail = [value | UInt8(random.below(256)) & ~mask]
+            locked = random.once(in: 400)
         case .modRM, .group:
             let isMemory = !encoding.registerOnly && (encoding.memoryOnly || random.below(2) == 0)
             guard addModRM(encoding, memory: isMemory) else { return nil }
             locked = isMemory && encoding.lockable ? random.once(in: 4) : random.once(in: 400)
+            // AMD's CPUs let LOCK pass before VERR and VERW, against both manuals.
+            if encoding.bytes == [0x0f, 0x00] { locked = false }
         }
+        if encoding.isNative { prepareImage(encoding) }
         return assemble(encoding, locked: locked, repeated: repeated)
+    }
+
+    /// The base of the segment whose prefix the instruction has.
+    var segmentBase: UInt64 {
+        segmentPrefix.map { $0 == 0x64 ? UInt64(TZ_HOST_FS_BASE) : UInt64(TZ_HOST_GS_BASE) } ?? 0
     }
 
     private mutating func assemble(_ encoding: Encoding, locked: Bool, repeated: Int) -> tz_host_case? {
         var code: [UInt8] = []
-        if operandSizePrefix && encoding.mandatory != 0x66 { code.append(0x66) }
+        let isVEX = encoding.vex != nil
+        if operandSizePrefix && encoding.mandatory != 0x66 && !isVEX { code.append(0x66) }
         if addressSizePrefix { code.append(0x67) }
-        if gs {
-            code.append(0x65)
+        if let segmentPrefix {
+            code.append(segmentPrefix)
         } else if random.once(in: 20) && !compatibility {
             code.append(random.pick([0x26, 0x2e, 0x36, 0x3e]))
         }
-        if locked { code.append(0xf0) }
+        if locked && !isVEX { code.append(0xf0) }
+        // #UD
+        if isVEX && random.once(in: 80) { code.append(random.pick([0x66, 0xf2, 0xf3, 0xf0])) }
         if repeated == 1 { code.append(0xf3) }
         if repeated == 2 { code.append(0xf2) }
         if let mandatory = encoding.mandatory { code.append(mandatory) }
         if random.once(in: 2) { code.shuffle(using: &random) }
         if rexW { rex |= 8 }
-        if !compatibility && (rex != 0 || random.once(in: 8)) { code.append(0x40 | rex) }
+        if let vex = encoding.vex {
+            code += vexPrefix(vex)
+        } else if !compatibility && (rex != 0 || random.once(in: 8)) {
+            code.append(0x40 | rex)
+        }
         var opcode = encoding.bytes
         if case .opcodeRegister = encoding.operands { opcode[opcode.count - 1] += UInt8(random.below(8)) }
         code += opcode
@@ -124,25 +161,34 @@ struct CaseGenerator {
         made.code_length = UInt32(code.count)
         made.rip = rip
         made.compatibility = compatibility ? 1 : 0
+        withUnsafeMutableBytes(of: &made.xsave) { target in image.withUnsafeBytes { target.copyMemory(from: $0) } }
+        withUnsafeMutableBytes(of: &made.ignored_data) { target in
+            for (index, range) in ignored.prefix(3).enumerated() where range.at >= Self.data {
+                let offset = UInt32(truncatingIfNeeded: range.at - Self.data)
+                target.storeBytes(of: offset, toByteOffset: 8 * index, as: UInt32.self)
+                target.storeBytes(of: range.count, toByteOffset: 8 * index + 4, as: UInt32.self)
+            }
+        }
         made.ignored_flags = Self.hostIsAMD ? 0 : encoding.undefinedFlags
         // IF, the six arithmetic flags; DF and ID now and then.
         made.flags = 0x202 | random.next() & 0x8d5
         if random.once(in: 3) { made.flags |= 1 << 10 }
         if random.once(in: 8) { made.flags |= 1 << 21 }
+        if alignmentCheck { made.flags |= 1 << 18 }
         return made
     }
 
     // MARK: Addresses
 
     /// An address in or around the data area.
-    private mutating func dataAddress() -> UInt64 {
+    mutating func dataAddress() -> UInt64 {
         let page = UInt64(random.below(5)) << 12
         let end = UInt64(TZ_HOST_DATA_SIZE)
         let offset: UInt64 =
             switch random.below(24) {
             case 0..<10: UInt64(random.below(Int(Self.writable) / 16)) * 16
             case 10..<16: UInt64(random.below(Int(Self.writable)))
-            case 16..<20: page &- UInt64(random.below(16))
+            case 16..<20: page &- UInt64(random.below(random.once(in: 2) ? 16 : 40))
             case 20: end &- UInt64(random.below(16))
             case 21: 0 &- UInt64(random.below(16))
             case 22: Self.writable &- UInt64(random.below(64))
@@ -152,14 +198,14 @@ struct CaseGenerator {
         return Self.data &+ offset
     }
 
-    private mutating func writableAddress() -> UInt64 { Self.data + UInt64(random.below(Int(Self.writable) - 64)) }
+    mutating func writableAddress() -> UInt64 { Self.data + UInt64(random.below(Int(Self.writable) - 64)) }
 
-    private mutating func codeAddress() -> UInt64 {
+    mutating func codeAddress() -> UInt64 {
         if random.once(in: 16) { return random.next() }
         return Self.code + UInt64(random.below(Int(TZ_HOST_CODE_SIZE)))
     }
 
-    private mutating func poke(_ address: UInt64, _ value: UInt64) {
+    mutating func poke(_ address: UInt64, _ value: UInt64) {
         let offset = address &- Self.data
         if offset <= Self.writable - 8, pokes.count < Int(TZ_HOST_POKES) {
             pokes.append(tz_host_poke(offset: offset, value: value))
@@ -175,6 +221,7 @@ struct CaseGenerator {
             // With a stack that can be pushed to: whether a CALL checks its target or its push first is up to the vendor.
             pinned = [4]
             gpr[4] = writableAddress() + 16
+            if alignmentCheck { gpr[4] &= ~15 }
         case .shift:
             pinned = [1]
             gpr[1] = gpr[1] & ~0xff | UInt64(random.below(random.once(in: 4) ? 256 : 66))
@@ -202,7 +249,7 @@ struct CaseGenerator {
             pinned = [0, 2]
         case .string:
             pinned = [1, 6, 7]
-            gpr[6] = dataAddress() &- (gs ? UInt64(TZ_HOST_GS_BASE) : 0)
+            gpr[6] = dataAddress() &- segmentBase
             gpr[7] = random.once(in: 3) ? gpr[6] &+ UInt64(random.below(64)) &- 32 : dataAddress()
             if repeated && !random.once(in: 40) { gpr[1] = UInt64(random.below(random.once(in: 3) ? 3000 : 20)) }
             if random.below(2) == 0 { gpr[0] = 0x4141_4141_4141_4141 }
@@ -215,8 +262,16 @@ struct CaseGenerator {
         case .frame:
             pinned = [4, 5]
             gpr[5] = dataAddress()
+        case .selector, .popSegment, .farPointer, .farImmediate, .farIndirect, .retFar, .iret, .interrupt:
+            prepareSegments(encoding)
+        case .maskedBytes:
+            pinned = [7]
+            gpr[7] = dataAddress() &- segmentBase
+        case .saveArea, .restoreArea, .environment, .controlWord, .extendedArea: prepareStateArea(encoding)
+        case .vector, .clear: break
+        case .base: gpr[random.below(16)] = random.once(in: 3) ? random.next() : random.next() >> 17
         case .translate:
-            gpr[3] = dataAddress() &- (gs ? UInt64(TZ_HOST_GS_BASE) : 0) &- gpr[0] & 0xff
+            gpr[3] = dataAddress() &- segmentBase &- gpr[0] & 0xff
         }
     }
 
@@ -236,6 +291,9 @@ struct CaseGenerator {
         case .bit where !pinned.contains(Int(reg)):
             // Bit numbers that stay within the data, most of the time.
             if !random.once(in: 8) { gpr[Int(reg)] = UInt64(bitPattern: Int64(random.below(1 << 16)) - 1 << 15) }
+        case .vector: pokeOperands(target, encoding)
+        case .selector, .farPointer, .farIndirect: pokeSegments(encoding, target)
+        case .saveArea, .restoreArea, .environment, .controlWord, .extendedArea: pokeStateArea(encoding, target)
         case .bound:
             poke(target, random.next() & 0x7fff_ffff_0000_8000)
         default: if random.once(in: 4) { poke(target, random.operand()) }
@@ -253,6 +311,7 @@ struct CaseGenerator {
             reg = UInt8(random.below(registers))
         }
         rex |= (reg >> 3) << 2
+        if encoding.vex?.isGather == true { return addVectorMemory(encoding, reg) }
         guard memory else {
             let rm = UInt8(random.below(registers))
             if encoding.setup == .jump {
@@ -260,17 +319,23 @@ struct CaseGenerator {
                 gpr[Int(rm)] = codeAddress()
             }
             if encoding.setup == .exchange, random.below(2) == 0 { gpr[Int(rm)] = gpr[0] }
+            if encoding.setup == .selector {
+                if pinned.contains(Int(rm)) { return false }
+                gpr[Int(rm)] = gpr[Int(rm)] & ~0xffff | UInt64(selector())
+            }
             rex |= rm >> 3
             tail = [0xc0 | (reg & 7) << 3 | rm & 7]
             return true
         }
         var target = dataAddress()
         if encoding.setup == .exchange8B, rexW, !random.once(in: 8) { target &= ~15 }
+        if encoding.isAligned, !random.once(in: 6) { target &= ~31 }
+        if encoding.needsItsTarget { target = stateAreaAddress(encoding) ?? target }
         if encoding.setup == .jump { target = random.once(in: 8) ? target : writableAddress() }
         prepareMemory(encoding, target, reg)
         if encoding.setup == .bit { pinned.insert(Int(reg)) }
         if compatibility && addressSizePrefix { return addMemory16(reg) }
-        return addMemory(encoding, reg, target &- (gs ? UInt64(TZ_HOST_GS_BASE) : 0), registers)
+        return addMemory(encoding, reg, target &- segmentBase, registers)
     }
 
     /// 16-bit addressing reaches nothing that is mapped; the fault's address shows what was computed.
@@ -288,7 +353,7 @@ struct CaseGenerator {
     ) -> Bool {
         let field = (reg & 7) << 3
         switch random.below(8) {
-        case 0 where !compatibility && !gs:
+        case 0 where !compatibility && segmentPrefix == nil:
             // RIP-relative
             tail = [field | 5, 0, 0, 0, 0]
             ripRelative = (1, target)
@@ -300,6 +365,7 @@ struct CaseGenerator {
             return true
         case 2:
             // On the stack pointer as it is: PUSH and POP with their own register as base
+            if encoding.needsItsTarget { return false }
             tail = [0x40 | field | 4, 0x24, UInt8(truncatingIfNeeded: random.next())]
             return true
         default: break
@@ -355,13 +421,18 @@ struct CaseGenerator {
             case .upToQword: width
             case .branch32: operandSizePrefix ? 2 : 4
             case .offset: compatibility ? (addressSizePrefix ? 2 : 4) : addressSizePrefix ? 4 : 8
+            case .far: 0
             }
+        if encoding.immediate == .far { return farImmediate() }
+        if encoding.setup == .interrupt { return [interruptVector()] }
         var value = random.operand()
-        if encoding.immediate == .offset { value = dataAddress() &- (gs ? UInt64(TZ_HOST_GS_BASE) : 0) }
+        if encoding.immediate == .offset { value = dataAddress() &- segmentBase }
         if encoding.immediate == .enter {
             value = UInt64(random.below(256)) | UInt64(random.below(random.pick([1, 3, 40]))) << 16
         }
         if encoding.setup == .ret { value = UInt64(random.below(1 << 16)) }
+        // The stack beyond stays readable: AMD's CPUs look there before they check the selector.
+        if encoding.setup == .retFar { value = UInt64(random.below(50) * 8) }
         return (0..<size).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }
     }
 

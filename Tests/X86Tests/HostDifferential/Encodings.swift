@@ -1,15 +1,37 @@
-// The encodings that the differential tests draw from: an allow-list of user-mode integer instructions, written down
-// apart from the decoder's own map so that one checks the other.
+// The encodings that the differential tests draw from: an allow-list of user-mode instructions, written down apart from
+// the decoder's own map so that one checks the other, and the native instructions' own list.
+
+import X86
 
 /// One encoding.
 struct Encoding {
-    enum Operands { case none, modRM, group(UInt8), opcodeRegister }
+    enum Operands {
+        case none, modRM, group(UInt8), opcodeRegister
+        /// A ModRM byte with `value` in the bits of `mask`.
+        case fixed(mask: UInt8, value: UInt8)
+    }
     enum Width { case byte, operandSize, default64, dwordOrQword, fixed }
-    enum Immediate { case none, byte, upToDword, upToQword, word, enter, offset, branch8, branch32 }
+    enum Immediate { case none, byte, upToDword, upToQword, word, enter, offset, branch8, branch32, far }
     /// What the generator must prepare for the case to be worth running.
     enum Setup: String {
         case none, shift, divide, popf, ret, branch, loop, jump, exchange, exchange8B, bit, string, stack, popAll, frame
         case translate, bound
+        // Segment registers and what changes CS
+        case selector, popSegment, farPointer, farImmediate, farIndirect, retFar, iret, interrupt, base
+        // Floating-point and vector instructions and their state
+        case vector, maskedBytes, saveArea, extendedArea, restoreArea, environment, controlWord
+        /// State instructions without operands
+        case clear
+    }
+
+    /// What VEX holds besides register numbers.
+    struct VEX {
+        let map: UInt8
+        let prefix: UInt8
+        let ls: [Bool]
+        let ws: [Bool]
+        let usesVVVV: Bool
+        let isGather: Bool
     }
 
     let text: String
@@ -23,6 +45,48 @@ struct Encoding {
     var memoryOnly = false
     var registerOnly = false
     var in64BitMode: Bool?
+    var vex: VEX?
+    /// x87, MMX, SSE, AVX: needs random register contents.
+    var isNative = false
+    var isAligned = false
+    var memorySize = 0
+
+    /// Whether 66 before it makes no other instruction of it.
+    var allowsOperandSizePrefix: Bool { !isNative || mandatory != nil || bytes[0] >= 0xd8 }
+    /// FNSTENV and FNSAVE, of the environments.
+    var stores: Bool {
+        if case .group(6) = operands { true } else { false }
+    }
+    /// AMD's CPUs ignore REX.W where Intel's obey it: far pointers in memory.
+    var ignoresREXW: Bool { setup == .farPointer || setup == .farIndirect }
+    /// The memory operand must lie where it was prepared.
+    var needsItsTarget: Bool {
+        [.saveArea, .extendedArea, .restoreArea, .environment, .farPointer, .farIndirect].contains(setup)
+    }
+
+    /// An encoding of the allow-list of what runs natively.
+    init(_ e: NativeAllowList.Encoding) {
+        text = e.mnemonic
+        let maps: [[UInt8]] = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]]
+        bytes = (e.vex ? [] : maps[Int(e.map)]) + [e.opcode]
+        if !e.vex, e.prefix != 0 { mandatory = [0x66, 0xf3, 0xf2][Int(e.prefix) - 1] }
+        switch e.modrmMask {
+        case 0: operands = e.hasModRM ? .modRM : .none
+        case 0x38: operands = .group(e.modrmValue >> 3 & 7)
+        default: operands = .fixed(mask: e.modrmMask, value: e.modrmValue)
+        }
+        if e.hasImmediate { immediate = .byte }
+        memoryOnly = !e.takesRegister
+        registerOnly = !e.takesMemory
+        isNative = true
+        isAligned = e.isAligned
+        memorySize = e.memorySize(l: true, w: true)
+        setup = e.isMasked && e.opcode == 0xf7 ? .maskedBytes : .vector
+        if e.vex {
+            vex = VEX(
+                map: e.map, prefix: e.prefix, ls: e.ls, ws: e.ws, usesVVVV: e.usesVVVV, isGather: e.isGather)
+        }
+    }
 
     /// Flags that the manuals leave undefined and that no host instruction is there to compute in 64-bit mode. What the
     /// interpreter makes of them was learnt from AMD's CPUs.
@@ -69,6 +133,9 @@ struct Encoding {
         case "iw": immediate = .word
         case "iwb": immediate = .enter
         case "moffs": immediate = .offset
+        case "farimm":
+            immediate = .far
+            setup = .farImmediate
         case "jb": immediate = .branch8
         case "jz": immediate = .branch32
         case "lock": lockable = true
@@ -79,7 +146,9 @@ struct Encoding {
         case "66": mandatory = 0x66
         case "no64": in64BitMode = false
         case "only64": in64BitMode = true
-        default: setup = Setup(rawValue: word) ?? .none
+        default:
+            setup = Setup(rawValue: word) ?? .none
+            isNative = [.saveArea, .extendedArea, .restoreArea, .environment, .controlWord, .clear].contains(setup)
         }
     }
 
@@ -101,8 +170,8 @@ struct Encoding {
             rows += ["\(hex(0x70 + condition)) jb branch", "0f\(hex(0x80 + condition)) jz branch"]
             rows += ["0f\(hex(0x90 + condition)) m b", "0f\(hex(0x40 + condition)) m v"]
         }
-        rows += table.split(separator: "\n").map(String.init)
-        return rows.map { Encoding($0) }
+        for table in [table, systemTable] { rows += table.split(separator: "\n").map(String.init) }
+        return rows.map { Encoding($0) } + fixedEncodings + NativeAllowList.encodings.map { Encoding($0) }
     }()
 
     private static func hex(_ value: Int) -> String { String(value + 0x100, radix: 16).suffix(2).description }

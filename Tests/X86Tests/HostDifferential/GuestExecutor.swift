@@ -87,9 +87,12 @@ final class GuestExecutor {
         ]
         for (index, descriptor) in descriptors.enumerated() { try put(Self.gdt + UInt64(index) * 8, descriptor) }
         try put(Self.tss + 0x24, Self.stackTop)  // IST1
+        try put(Self.tss + 0x60, 0xffff << 48)  // no I/O permission bit map
         for vector in UInt64(0)..<32 {
             let handler = Self.handlers + vector * 16
-            let low = handler & 0xffff | 8 << 16 | 1 << 32 | 0xee << 40 | (handler >> 16 & 0xffff) << 48
+            // As in Linux, programs may call INT3 and INTO's gates.
+            let rights: UInt64 = [3, 4].contains(vector) ? 0xee : 0x8e
+            let low = handler & 0xffff | 8 << 16 | 1 << 32 | rights << 40 | (handler >> 16 & 0xffff) << 48
             try put(Self.idt + vector * 16, low)
             try put(Self.idt + vector * 16 + 8, handler >> 32)
             try put(handler, 0xf4)
@@ -104,14 +107,15 @@ final class GuestExecutor {
         state.segments = [
             flat, SegmentState(), flat, flat, flat, flat, SegmentState(attributes: 0x1_0000), SegmentState(),
         ]
-        state.segments[4] = SegmentState(selector: 0, limit: 0, attributes: 0x1_0000)
+        state.segments[4] = SegmentState(selector: 0, base: UInt64(TZ_HOST_FS_BASE), limit: 0, attributes: 0x1_0000)
         state.segments[5] = SegmentState(selector: 0, base: UInt64(TZ_HOST_GS_BASE), limit: 0, attributes: 0x1_0000)
         state.segments[7] = SegmentState(selector: 0x40, base: tss, limit: 0x67, attributes: 0x8b)
-        state.gdtr = TableState(base: gdt, limit: 0x4f)
+        state.gdtr = TableState(base: gdt, limit: 0x7f)
         state.idtr = TableState(base: idt, limit: 0x1ff)
         state.cr0 = 0x8005_0033
         state.cr3 = 0x1000
-        state.cr4 = 0x6a0
+        state.cr4 = 0x4_06a0 | (tz_host_has_fsgsbase() != 0 ? 1 << 16 : 0)
+        state.xcr0 = 7
         state.msrs = [0xc000_0080: 0xd01]
         return state
     }
@@ -128,6 +132,7 @@ final class GuestExecutor {
             given.compatibility != 0
             ? SegmentState(selector: 0x23, limit: .max, attributes: 0xc0fb)
             : SegmentState(selector: 0x33, limit: .max, attributes: 0xa0fb)
+        state.xsave = withUnsafeBytes(of: given.xsave) { Array($0) }
         let code = withUnsafeBytes(of: given.code) { Array($0.prefix(Int(given.code_length))) }
         let place = GuestPhysicalAddress(Self.codePages + given.rip - UInt64(TZ_HOST_CODE))
         try memory.write(code, at: place)
@@ -156,6 +161,16 @@ final class GuestExecutor {
         outcome.gpr.4 = try frame(2)
         outcome.flags = try frame(3)
         outcome.rip = try frame(5)
+        outcome.selectors = (
+            state.segments[0].selector, UInt16(truncatingIfNeeded: try frame(4)),
+            UInt16(truncatingIfNeeded: try frame(1)), state.segments[3].selector, state.segments[4].selector,
+            state.segments[5].selector
+        )
+        outcome.fs_base = state.segments[4].base
+        outcome.gs_base = state.segments[5].base
+        withUnsafeMutableBytes(of: &outcome.xsave) { target in
+            state.xsave.withUnsafeBytes { target.copyMemory(from: $0) }
+        }
         if [10, 11, 12, 13, 14, 17].contains(outcome.vector) { outcome.error = try frame(6) }
         if outcome.vector == 14 { outcome.address = state.cr2 }
         return outcome

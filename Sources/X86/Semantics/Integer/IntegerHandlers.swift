@@ -29,6 +29,8 @@ func integerHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) 
     case .cmc: return { s, _ in s.pointee.arithmetic ^= UInt64(TZ_FLAG_CF) }
     case .cld: return { s, _ in s.pointee.system_flags &= ~RFLAGS.df }
     case .std: return { s, _ in s.pointee.system_flags |= RFLAGS.df }
+    // 0F 0D names registers on Intel's CPUs only, to no effect.
+    case .nop where i.pointee.map == 1 && i.pointee.opcode == 0x0d && model.vendor == .amd: return undefinedInstruction
     case .nop: return { _, _ in }
     case .pause: return pause
     case .ud: return undefinedInstruction

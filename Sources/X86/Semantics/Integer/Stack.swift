@@ -123,6 +123,7 @@ enum Enter: IntegerInstruction {
         // The new top of the stack must be writable, though nothing is written.
         let linear = try cpu.linearAddress(
             offset & cpu.state.pointee.stack_mask, segment: UInt8(TZ_SS), size: MemoryLayout<T>.size, .write)
+        if cpu.state.pointee.alignment_checks != 0 { try cpu.checkAlignment(linear, size: MemoryLayout<T>.size) }
         try cpu.probe(linear, size: MemoryLayout<T>.size, .write)
         cpu.setRegister(GPR.rbp.rawValue &* 8, to: T(truncatingIfNeeded: frame))
         cpu.setStackPointer(offset)

@@ -185,8 +185,9 @@ enum CompareString: StringInstruction {
 
     @inline(__always)
     static func step<T: GuestInteger>(_ cpu: CPU, _ i: Instruction, _ type: T.Type) throws(GuestFault) {
-        let source = try cpu.loadSource(i, T.self)
+        // In this order, as CPUs do: a page fault tells.
         let destination = try cpu.loadDestination(i, T.self)
+        let source = try cpu.loadSource(i, T.self)
         var flags: UInt64 = 0
         _ = Cmp.apply(source, destination, &flags)
         cpu.arithmetic = flags

@@ -1,23 +1,23 @@
 // VGATHER and VPGATHER: loads of elements at vector indices, element by element. What was loaded before a fault stays,
-// with its mask element cleared, so that the instruction goes on where it stopped (SDM volume 2, VGATHERDPD).
+// with its mask element cleared, so that the instruction goes on where it stopped; elements may be misaligned (SDM
+// volume 2, VGATHERDPD and table 2-29).
 
 import CPrimitives
 
-/// The handler of a gather: 90…93, bit 0 of the opcode: 64-bit indices, W: 64-bit elements. The destination, the mask
-/// and the index must be three different registers.
+/// The handler of a gather: 90…93, bit 0 of the opcode: 64-bit indices, W: 64-bit elements.
 func gatherHandler(_ i: UnsafeMutablePointer<tz_instruction>) -> tz_handler? {
-    let index = i.pointee.vectorIndex
-    let reg = i.pointee.reg
-    let mask = i.pointee.vvvv
-    // Only a SIB byte can name an index; 16-bit addressing has none.
-    guard i.pointee.modrm & 7 == 4, i.pointee.address_mask != 0xffff, reg != mask, reg != index, mask != index else {
-        return raiseNotOffered
-    }
     i.pointee.width = i.pointee.rex & 8 != 0 ? 8 : 4
     return gather
 }
 
 extension tz_instruction {
+    /// Whether the operands are those of a gather: the destination, the mask and the index must be three different
+    /// registers, and only a SIB byte can name an index, which 16-bit addressing has not.
+    var isGather: Bool {
+        let mask = isOutside64BitMode ? vvvv & 7 : vvvv
+        return modrm & 7 == 4 && address_mask != 0xffff && reg != mask && reg != vectorIndex && mask != vectorIndex
+    }
+
     /// The vector register that SIB.index names: the decoder keeps it as it keeps general registers, and 4 as none.
     fileprivate var vectorIndex: UInt8 { index == UInt8(TZ_ZERO_OFFSET) ? 4 : index >> 3 }
 }
@@ -34,12 +34,12 @@ private let gather: tz_handler = { state, i in
         let destination = cpu.vector(i.pointee.reg)
         let base = cpu.register(i.pointee.base, as: UInt64.self)
         let displacement = UInt64(bitPattern: Int64(i.pointee.displacement))
-        // The mask is all ones or all zeros per element from here on.
         for n in 0..<count {
-            let sign = mask.load(fromByteOffset: (n + 1) * element - 1, as: UInt8.self) >= 0x80
-            (mask + n * element).initializeMemory(as: UInt8.self, repeating: sign ? 0xff : 0, count: element)
-        }
-        for n in 0..<count where mask.load(fromByteOffset: n * element, as: UInt8.self) != 0 {
+            let selector = mask + n * element
+            let isSelected = (selector + element - 1).load(as: UInt8.self) >= 0x80
+            // Elements are passed in order; what selects those that were is 0.
+            if !isSelected { selector.initializeMemory(as: UInt8.self, repeating: 0, count: element) }
+            guard isSelected else { continue }
             let index =
                 indexSize == 8
                 ? indices.load(fromByteOffset: n * 8, as: UInt64.self)
@@ -47,15 +47,16 @@ private let gather: tz_handler = { state, i in
             let offset = (base &+ index << UInt64(i.pointee.scale) &+ displacement) & i.pointee.address_mask
             let linear = try cpu.linearAddress(offset, segment: i.pointee.segment, size: element, .read)
             if element == 8 {
-                destination.storeBytes(of: try cpu.load(UInt64.self, linear), toByteOffset: n * 8, as: UInt64.self)
+                destination.storeBytes(of: try cpu.loadPiece(linear, size: 8), toByteOffset: n * 8, as: UInt64.self)
             } else {
-                destination.storeBytes(of: try cpu.load(UInt32.self, linear), toByteOffset: n * 4, as: UInt32.self)
+                let value = UInt32(truncatingIfNeeded: try cpu.loadPiece(linear, size: 4))
+                destination.storeBytes(of: value, toByteOffset: n * 4, as: UInt32.self)
             }
-            (mask + n * element).initializeMemory(as: UInt8.self, repeating: 0, count: element)
+            selector.initializeMemory(as: UInt8.self, repeating: 0, count: element)
         }
-        // What lies above the last element is cleared, in the mask too.
+        // The mask is cleared as a whole, and what lies above the last element.
         let used = count * element
-        (mask + used).initializeMemory(as: UInt8.self, repeating: 0, count: 32 - used)
+        mask.initializeMemory(as: UInt8.self, repeating: 0, count: 32)
         (destination + used).initializeMemory(as: UInt8.self, repeating: 0, count: 32 - used)
     }
 }

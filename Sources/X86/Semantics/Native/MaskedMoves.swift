@@ -43,7 +43,7 @@ extension CPU {
         var result: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
         for n in 0..<size / element where bits >> UInt32(n) & 1 != 0 {
             let linear = try elementAddress(i, n, element: element, .read)
-            let value = element == 8 ? try load(UInt64.self, linear) : UInt64(try load(UInt32.self, linear))
+            let value = try loadPiece(linear, size: element)
             withUnsafeMutableBytes(of: &result) { bytes in
                 if element == 8 {
                     bytes.storeBytes(of: value, toByteOffset: n * 8, as: UInt64.self)
@@ -65,18 +65,17 @@ extension CPU {
         let source = vector(i.pointee.reg)
         for n in 0..<size / element where bits >> UInt32(n) & 1 != 0 {
             let linear = try elementAddress(i, n, element: element, .write)
-            if element == 8 {
-                try store(source.load(fromByteOffset: n * 8, as: UInt64.self), linear)
-            } else {
-                try store(source.load(fromByteOffset: n * 4, as: UInt32.self), linear)
-            }
+            let value =
+                element == 8
+                ? source.load(fromByteOffset: n * 8, as: UInt64.self)
+                : UInt64(source.load(fromByteOffset: n * 4, as: UInt32.self))
+            try storePiece(linear, size: element, value: value)
         }
     }
 
     /// Raises what a store of `size` bytes would raise.
     private func checkElement(_ linear: UInt64, _ size: Int) throws(GuestFault) {
         if fastWritePointer(linear, size: size) == nil { try probe(linear, size: size, .write) }
-        if state.pointee.alignment_checks != 0, linear & UInt64(size - 1) != 0 { throw .alignmentCheck }
     }
 
     /// MASKMOVQ and MASKMOVDQU: bytes of `data` whose mask byte has its highest bit set go to [DS:rDI].
@@ -89,9 +88,13 @@ extension CPU {
             return try linearAddress(offset, segment: i.pointee.segment, size: 1, .write)
         }
         func isSelected(_ n: Int) -> Bool { mask.load(fromByteOffset: n, as: UInt8.self) >= 0x80 }
-        for n in 0..<size where isSelected(n) { try checkElement(try address(n), 1) }
+        // The operand as a whole must be aligned (where that is checked) and writable, whichever bytes are selected, and if
+        // none are: so AMD's CPUs have it, and the manuals allow it.
+        let start = try linearAddress(base & i.pointee.address_mask, segment: i.pointee.segment, size: size, .write)
+        if state.pointee.alignment_checks != 0 { try checkAlignment(start, size: 8) }
+        try probe(start, size: size, .write)
         for n in 0..<size where isSelected(n) {
-            try store(data.load(fromByteOffset: n, as: UInt8.self), try address(n))
+            try storePiece(try address(n), size: 1, value: UInt64(data.load(fromByteOffset: n, as: UInt8.self)))
         }
     }
 }
@@ -120,11 +123,10 @@ private let maskmovq: tz_handler = { state, i in
     execute(state) { cpu throws(GuestFault) in
         try cpu.passGates(i)
         try cpu.raisePendingX87Exception()
-        // MMn is physical register n, wherever TOP points.
-        let top = cpu.x87.pointee.top
-        let data = cpu.x87Register(Int(i.pointee.reg & 7) - top)
-        let mask = cpu.x87Register(Int(i.pointee.rm & 7) - top)
-        try cpu.storeBytes(i, data: data, mask: mask, size: 8)
+        // The x87 stack has changed even if the store faults.
         cpu.enterMMX()
+        let data = cpu.x87Register(Int(i.pointee.reg & 7))
+        let mask = cpu.x87Register(Int(i.pointee.rm & 7))
+        try cpu.storeBytes(i, data: data, mask: mask, size: 8)
     }
 }

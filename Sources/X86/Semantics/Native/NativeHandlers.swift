@@ -11,11 +11,11 @@ func nativeHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -
     guard row.pointee.isOffered(by: model, l: i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0),
         i.pointee.flags & UInt8(TZ_INSN_LOCK) == 0
     else { return raiseNotOffered }
-    if row.pointee.vex {
-        if row.pointee.vvvv.kind == .none, i.pointee.vvvv != 0 { return raiseNotOffered }
-        // Outside 64-bit mode only eight registers can be named.
-        if i.pointee.isOutside64BitMode { i.pointee.vvvv &= 7 }
+    if i.pointee.isOutside64BitMode, i.pointee.rex & 8 != 0, row.pointee.isQuadwordElement, model.vendor == .amd {
+        return raiseNotOffered
     }
+    // Outside 64-bit mode only eight registers can be named.
+    if row.pointee.vex, i.pointee.isOutside64BitMode { i.pointee.vvvv &= 7 }
     let key = NativeStubKey(i, row.pointee)
     i.pointee.width = row.pointee.memorySize.bytes(l: key.l, w: key.w)
     i.pointee.form = row.pointee.gates.rawValue
@@ -30,11 +30,13 @@ func nativeHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -
     if row.pointee.nonWaiting { return x87NoOperation }
     guard case .success(let code) = NativeCode.shared, let stub = code.stub(key) else { return raiseNotOffered }
     i.pointee.immediate = Int64(stub)
-    return runHandler(i, row.pointee, stub)
+    return runHandler(i, row.pointee, stub, model)
 }
 
 /// Which way of running its stub an instruction needs.
-private func runHandler(_ i: UnsafeMutablePointer<tz_instruction>, _ row: NativeRow, _ stub: Int) -> tz_handler {
+private func runHandler(
+    _ i: UnsafeMutablePointer<tz_instruction>, _ row: NativeRow, _ stub: Int, _ model: CPUModel
+) -> tz_handler {
     let memory = i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0
     let writes = row.rm.writes
     if row.isX87 { return memory ? writes ? x87Store : x87Load : x87Stack }
@@ -42,11 +44,16 @@ private func runHandler(_ i: UnsafeMutablePointer<tz_instruction>, _ row: Native
         return memory ? writes ? mmxStore : row.aligned ? mmxLoadAligned : mmxLoad : mmxRegisters
     }
     guard memory else { return unsafeBitCast(stub, to: tz_handler.self) }
-    if row.aligned { return writes ? storeAligned : loadAligned }
+    // AMD's CPUs take misaligned operands of the SHA extensions; Intel's don't (SDM volume 2, table 2-21).
+    if row.aligned, row.feature != .sha || model.vendor != .amd { return writes ? storeAligned : loadAligned }
     return writes ? store : load
 }
 
 extension NativeRow {
+    /// VPEXTRD and VPINSRD, whose W selects 64 bits. Outside 64-bit mode Intel's CPUs ignore it (SDM volume 2, PEXTRD),
+    /// and AMD's raise #UD.
+    fileprivate var isQuadwordElement: Bool { vex && map == 3 && (opcode == 0x16 || opcode == 0x22) }
+
     /// Whether the CPU model has the instruction.
     package func isOffered(by model: CPUModel, l: Bool) -> Bool {
         guard model.has(feature), !gates.contains(.avx) || model.has(.avx) else { return false }
@@ -82,7 +89,9 @@ extension CPU {
         unsafeBitCast(Int(i.pointee.immediate), to: tz_native_stub.self)(state, i, memory)
     }
 
-    @inline(__always) fileprivate func checkAligned(_ linear: UInt64, _ size: Int) throws(GuestFault) {
+    /// #GP(0) for a misaligned operand, which comes before #SS for an address that is not canonical.
+    @inline(__always) fileprivate func checkAligned(_ i: Instruction, _ size: Int) throws(GuestFault) {
+        let linear = effectiveAddress(i) &+ effectiveBase(i.pointee.segment)
         if _slowPath(linear & UInt64(size &- 1) != 0) { throw .generalProtection() }
     }
 
@@ -90,8 +99,8 @@ extension CPU {
     @inline(__always) fileprivate func load(_ i: Instruction, aligned: Bool) throws(GuestFault) {
         try passGates(i)
         let size = Int(i.pointee.width)
+        if aligned { try checkAligned(i, size) }
         let linear = try linearAddress(i, size: size, .read)
-        if aligned { try checkAligned(linear, size) }
         runStub(i, try readableBytes(linear, size: size))
     }
 
@@ -99,13 +108,14 @@ extension CPU {
     @inline(__always) fileprivate func store(_ i: Instruction, aligned: Bool) throws(GuestFault) {
         try passGates(i)
         let size = Int(i.pointee.width)
+        if aligned { try checkAligned(i, size) }
         let linear = try linearAddress(i, size: size, .write)
-        if aligned { try checkAligned(linear, size) }
         if let host = fastWritePointer(linear, size: size) { return runStub(i, host) }
         try storeBounced(i, linear, size)
     }
 
     @inline(never) fileprivate func storeBounced(_ i: Instruction, _ linear: UInt64, _ size: Int) throws(GuestFault) {
+        try checkOperandAlignment(linear, size: size)
         try probe(linear, size: size, .write)
         runStub(i, bounce)
         if state.pointee.fault_pending == 0 { try storeSlow(linear, size: size, from: bounce) }
@@ -138,8 +148,8 @@ extension CPU {
     @inline(__always) fileprivate func loadMMX(_ i: Instruction, aligned: Bool) throws(GuestFault) {
         try beginMMX(i)
         let size = Int(i.pointee.width)
+        if aligned { try checkAligned(i, size) }
         let linear = try linearAddress(i, size: size, .read)
-        if aligned { try checkAligned(linear, size) }
         let host = try readableBytes(linear, size: size)
         enterMMX()
         runStub(i, host)
@@ -167,8 +177,8 @@ private let mmxStore: tz_handler = { state, i in
         let size = Int(i.pointee.width)
         let linear = try cpu.linearAddress(i, size: size, .write)
         let host = cpu.fastWritePointer(linear, size: size)
+        try cpu.checkOperandAlignment(linear, size: size)
         if host == nil { try cpu.probe(linear, size: size, .write) }
-        if cpu.state.pointee.alignment_checks != 0, linear & UInt64(size - 1) != 0 { throw .alignmentCheck }
         cpu.enterMMX()
         cpu.runStub(i, host ?? cpu.bounce)
         if host == nil { try cpu.storeSlow(linear, size: size, from: cpu.bounce) }

@@ -7,8 +7,16 @@ extension CPU {
     /// The host address at which `size` bytes of memory can be read.
     @inline(__always) func readableBytes(_ linear: UInt64, size: Int) throws(GuestFault) -> UnsafeMutableRawPointer {
         if let host = fastReadPointer(linear, size: size) { return host }
+        try checkOperandAlignment(linear, size: size)
         try loadSlow(linear, size: size, into: bounce)
         return bounce
+    }
+
+    /// #AC for an operand that is misaligned as a whole; of 80 bits the 64 below count, of 256 bits the halves.
+    @inline(__always) func checkOperandAlignment(_ linear: UInt64, size: Int) throws(GuestFault) {
+        if _slowPath(state.pointee.alignment_checks != 0) {
+            try checkAlignment(linear, size: size == 10 ? 8 : min(size, 16))
+        }
     }
 
     /// Reads `size` bytes in ascending pieces of at most eight.
@@ -19,7 +27,7 @@ extension CPU {
         var offset = 0
         while offset < size {
             let piece = Self.piece(size &- offset)
-            let value = try loadSlow(wrapped(linear &+ UInt64(offset)), size: piece)
+            let value = try loadPiece(wrapped(linear &+ UInt64(offset)), size: piece)
             Self.put(value, piece, target + offset)
             offset &+= piece
         }
@@ -32,7 +40,7 @@ extension CPU {
         var offset = 0
         while offset < size {
             let piece = Self.piece(size &- offset)
-            try storeSlow(wrapped(linear &+ UInt64(offset)), size: piece, value: Self.get(piece, source + offset))
+            try storePiece(wrapped(linear &+ UInt64(offset)), size: piece, value: Self.get(piece, source + offset))
             offset &+= piece
         }
     }

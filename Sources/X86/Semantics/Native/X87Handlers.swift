@@ -67,9 +67,8 @@ let x87Store: tz_handler = { state, i in
         if let host = cpu.fastWritePointer(linear, size: size) {
             cpu.runX87(i, host)
         } else {
+            try cpu.checkOperandAlignment(linear, size: size)
             try cpu.probe(linear, size: size, .write)
-            let natural = UInt64(size == 10 ? 8 : size)
-            if cpu.state.pointee.alignment_checks != 0, linear & (natural - 1) != 0 { throw .alignmentCheck }
             cpu.runX87(i, cpu.bounce)
             if cpu.x87StoreHappened { try cpu.storeSlow(linear, size: size, from: cpu.bounce) }
         }

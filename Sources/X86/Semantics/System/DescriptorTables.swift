@@ -151,8 +151,7 @@ extension CPU {
         let source = register(i.pointee.reg, as: UInt16.self).rpl
         if isMemoryOperand(i) {
             let linear = try linearAddress(i, size: 2, .write)
-            // The destination is written only when it changes, but must be writable either way.
-            try probe(linear, size: 2, .write)
+            // The destination is written only when it changes, and must be writable only then.
             let old = try load(UInt16.self, linear)
             if old.rpl < source { try store(old.with(rpl: source), linear) }
             setZF(old.rpl < source)

@@ -52,9 +52,12 @@ extension CPU {
     func returnFar(_ i: Instruction) throws(GuestFault) {
         let size = Int(i.pointee.width)
         let released = OperandForm(rawValue: i.pointee.form) == .i ? UInt64(i.pointee.immediate & 0xffff) : 0
-        var stack = currentStack()
-        let offset = try stack.pop(size: size)
+        // The selector is read first, as CPUs do: a page fault tells.
+        var below = currentStack()
+        var stack = below
+        stack.skip(UInt64(size))
         let selector = UInt16(truncatingIfNeeded: try stack.pop(size: size))
+        let offset = try below.pop(size: size)
         if realOrVirtual8086 {
             guard offset <= UInt64(segment(.cs).pointee.limit) else { throw .generalProtection() }
             stack.skip(released)
@@ -121,10 +124,16 @@ extension CPU {
     }
 
     private func returnProtected(_ size: Int) throws(GuestFault) {
-        var stack = currentStack()
-        let offset = try stack.pop(size: size)
-        let selector = UInt16(truncatingIfNeeded: try stack.pop(size: size))
+        // Read from the top, as CPUs do: a page fault tells.
+        let below = currentStack()
+        var stack = below
+        stack.skip(UInt64(2 * size))
         let flags = try stack.pop(size: size)
+        var next = below
+        next.skip(UInt64(size))
+        let selector = UInt16(truncatingIfNeeded: try next.pop(size: size))
+        next = below
+        let offset = try next.pop(size: size)
         if flags & RFLAGS.vm != 0 && cpl == 0 && size == 4 && !longMode {
             return try returnToVirtual8086(offset, selector, flags, &stack)
         }

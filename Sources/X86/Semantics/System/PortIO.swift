@@ -55,14 +55,14 @@ extension CPU {
         writePort(port, size: Int(i.pointee.width), value: self[.rax])
     }
 
-    // MARK: String forms
+    // MARK: String forms. Permission is asked for even where REP has nothing to repeat.
 
     /// INS: the destination is ES:rDI. It is checked before the port is read, for a read can't be taken back.
     func inputString(_ i: Instruction) throws(GuestFault) {
         let size = Int(i.pointee.width)
+        let port = UInt16(truncatingIfNeeded: self[.rdx])
+        try requirePort(port, size: size)
         try repeated(i, .rdi) { (cpu, offset) throws(GuestFault) in
-            let port = UInt16(truncatingIfNeeded: cpu[.rdx])
-            try cpu.requirePort(port, size: size)
             let linear = try cpu.linearAddress(offset, segment: UInt8(TZ_ES), size: size, .write)
             try cpu.probe(linear, size: size, .write)
             try cpu.storeInteger(cpu.readPort(port, size: size), linear, size: size)
@@ -73,9 +73,9 @@ extension CPU {
     func outputString(_ i: Instruction) throws(GuestFault) {
         let size = Int(i.pointee.width)
         let segment = i.pointee.segment
+        let port = UInt16(truncatingIfNeeded: self[.rdx])
+        try requirePort(port, size: size)
         try repeated(i, .rsi) { (cpu, offset) throws(GuestFault) in
-            let port = UInt16(truncatingIfNeeded: cpu[.rdx])
-            try cpu.requirePort(port, size: size)
             let linear = try cpu.linearAddress(offset, segment: segment, size: size, .read)
             cpu.writePort(port, size: size, value: try cpu.loadInteger(linear, size: size))
         }

@@ -16,13 +16,21 @@ struct StackCursor {
     let isLong: Bool
     /// What an address outside the stack raises.
     let fault: GuestFault
+    /// Accesses may be misaligned.
+    let ignoresAlignment: Bool
 
     private func linear(_ size: Int, _ access: Access) throws(GuestFault) -> UInt64 {
         if isLong {
             guard cpu.isCanonical(pointer), cpu.isCanonical(pointer &+ UInt64(size - 1)) else { throw fault }
-            return pointer
+            return try aligned(pointer, size)
         }
-        return try cpu.checkedLinearAddress(pointer & mask, in: segment, size: size, access, fault: fault)
+        return try aligned(
+            cpu.checkedLinearAddress(pointer & mask, in: segment, size: size, access, fault: fault), size)
+    }
+
+    private func aligned(_ linear: UInt64, _ size: Int) throws(GuestFault) -> UInt64 {
+        if !ignoresAlignment { try cpu.checkAlignment(linear, size: size) }
+        return linear
     }
 
     mutating func push(_ value: UInt64, size: Int) throws(GuestFault) {
@@ -55,7 +63,8 @@ extension CPU {
         let mask = state.pointee.stack_mask
         return StackCursor(
             cpu: self, segment: segment(.ss).pointee, pointer: self[.rsp] & mask, mask: mask,
-            context: Int(state.pointee.tlb_context), isLong: in64BitMode, fault: .stackFault(ext))
+            context: Int(state.pointee.tlb_context), isLong: in64BitMode, fault: .stackFault(ext),
+            ignoresAlignment: state.pointee.alignment_checks == 0)
     }
 
     /// A stack of privilege `level` that isn't loaded yet.
@@ -63,7 +72,7 @@ extension CPU {
         let mask: UInt64 = longMode ? .max : segment.isBig ? 0xffff_ffff : 0xffff
         return StackCursor(
             cpu: self, segment: segment, pointer: pointer & mask, mask: mask, context: dataContext(level: level),
-            isLong: longMode, fault: .stackFault(segment.selector.errorCode | ext))
+            isLong: longMode, fault: .stackFault(segment.selector.errorCode | ext), ignoresAlignment: true)
     }
 
     /// Rights of explicit data accesses at a privilege level.

@@ -65,7 +65,7 @@ extension CPU {
 
     private func realPointer(_ offset: UInt64, _ selector: UInt16) -> UInt64 { offset &+ UInt64(selector) << 4 }
 
-    /// Loads an environment.
+    /// Loads an environment. That of 16-bit protected mode has no opcode.
     fileprivate func takeEnvironment(_ i: Instruction, _ image: UnsafeRawPointer) {
         let step = i.pointee.width == 2 ? 2 : 4
         func word(_ n: Int) -> UInt16 { image.load(fromByteOffset: n * step, as: UInt16.self) }
@@ -93,7 +93,7 @@ extension CPU {
             x.pointee.fdp = long(5)
             state.pointee.fcs = word(4)
             state.pointee.fds = word(6)
-            if step == 4 { x.pointee.fop = image.load(fromByteOffset: 18, as: UInt16.self) & 0x7ff }
+            x.pointee.fop = step == 4 ? image.load(fromByteOffset: 18, as: UInt16.self) & 0x7ff : 0
         }
         x.pointee.setControlWord(word(0))
     }
@@ -103,10 +103,11 @@ let fnstenv: tz_handler = { state, i in
     execute(state) { cpu throws(GuestFault) in
         try cpu.passGates(i)
         let size = Environment.size(i)
+        try cpu.checkImageAlignment(i, min(Int(i.pointee.width), 4))
         let linear = try cpu.linearAddress(i, size: size, .write)
         try withStateImage { image throws(GuestFault) in
             cpu.putEnvironment(i, image)
-            try cpu.checkWritable(linear, count: size)
+            try cpu.probeEnds(linear, count: size, .write)
             try cpu.copyOut(linear, count: size, from: image)
         }
         // All exceptions are masked afterwards.
@@ -119,8 +120,10 @@ let fldenv: tz_handler = { state, i in
         try cpu.passGates(i)
         try cpu.raisePendingX87Exception()
         let size = Environment.size(i)
+        try cpu.checkImageAlignment(i, min(Int(i.pointee.width), 4))
         let linear = try cpu.linearAddress(i, size: size, .read)
         try withStateImage { image throws(GuestFault) in
+            try cpu.probeEnds(linear, count: size, .read)
             try cpu.copyIn(linear, count: size, to: image)
             cpu.takeEnvironment(i, image)
         }
@@ -131,11 +134,12 @@ let fnsave: tz_handler = { state, i in
     execute(state) { cpu throws(GuestFault) in
         try cpu.passGates(i)
         let size = Environment.size(i)
+        try cpu.checkImageAlignment(i, min(Int(i.pointee.width), 4))
         let linear = try cpu.linearAddress(i, size: size + Environment.registers, .write)
         try withStateImage { image throws(GuestFault) in
             cpu.putEnvironment(i, image)
             for n in 0..<8 { (image + size + 10 * n).copyMemory(from: cpu.x87Register(n), byteCount: 10) }
-            try cpu.checkWritable(linear, count: size + Environment.registers)
+            try cpu.probeEnds(linear, count: size + Environment.registers, .write)
             try cpu.copyOut(linear, count: size + Environment.registers, from: image)
         }
         cpu.initializeX87()
@@ -147,8 +151,10 @@ let frstor: tz_handler = { state, i in
         try cpu.passGates(i)
         try cpu.raisePendingX87Exception()
         let size = Environment.size(i)
+        try cpu.checkImageAlignment(i, min(Int(i.pointee.width), 4))
         let linear = try cpu.linearAddress(i, size: size + Environment.registers, .read)
         try withStateImage { image throws(GuestFault) in
+            try cpu.probeEnds(linear, count: size + Environment.registers, .read)
             try cpu.copyIn(linear, count: size + Environment.registers, to: image)
             cpu.takeEnvironment(i, image)
             for n in 0..<8 { cpu.x87Register(n).copyMemory(from: image + size + 10 * n, byteCount: 10) }

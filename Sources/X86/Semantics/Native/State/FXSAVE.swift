@@ -77,12 +77,14 @@ extension tz_instruction {
 let fxsave: tz_handler = { state, i in
     execute(state) { cpu throws(GuestFault) in
         try cpu.passGates(i)
+        try cpu.checkImageAlignment(i, 4)
         let linear = try cpu.alignedImageAddress(i, size: LegacyRegion.size, alignment: 16, .write)
         try withStateImage { image throws(GuestFault) in
             cpu.putX87(image, wide: i.pointee.hasWidePointers)
             cpu.putMXCSR(image)
             cpu.putXMM(image)
             let count = LegacyRegion.vectors + Int(cpu.vectorCount) * 16
+            try cpu.probeLast(linear, count: LegacyRegion.size, .write)
             try cpu.checkWritable(linear, count: LegacyRegion.size)
             try cpu.copyOut(linear, count: count, from: image)
         }
@@ -92,7 +94,10 @@ let fxsave: tz_handler = { state, i in
 let fxrstor: tz_handler = { state, i in
     execute(state) { cpu throws(GuestFault) in
         try cpu.passGates(i)
+        try cpu.checkImageAlignment(i, 4)
         let linear = try cpu.alignedImageAddress(i, size: LegacyRegion.size, alignment: 16, .read)
+        // The last byte is asked for first, as CPUs do: a page fault tells.
+        try cpu.probeLast(linear, count: LegacyRegion.size, .read)
         try withStateImage { image throws(GuestFault) in
             try cpu.copyIn(linear, count: LegacyRegion.size, to: image)
             let mxcsr = (image + LegacyRegion.mxcsr).load(as: UInt32.self)

@@ -39,6 +39,17 @@ extension CPU {
         }
     }
 
+    /// Asks for the first and the last byte of an x87 environment, as CPUs do before they touch it: a page fault tells.
+    func probeEnds(_ linear: UInt64, count: Int, _ access: Access) throws(GuestFault) {
+        try probe(linear, size: 1, access)
+        try probeLast(linear, count: count, access)
+    }
+
+    /// Asks for the last byte of an image.
+    func probeLast(_ linear: UInt64, count: Int, _ access: Access) throws(GuestFault) {
+        try probe(wrap(linear &+ UInt64(count - 1)), size: 1, access)
+    }
+
     /// Writes `count` bytes to a linear address that `checkWritable` has passed.
     func copyOut(_ linear: UInt64, count: Int, from source: UnsafeRawPointer) throws(GuestFault) {
         try forEachPiece(linear, count: count) { offset, size throws(GuestFault) in
@@ -67,6 +78,13 @@ extension CPU {
 
     /// Outside 64-bit mode linear addresses wrap at 4 GiB.
     private func wrap(_ linear: UInt64) -> UInt64 { in64BitMode ? linear : linear & 0xffff_ffff }
+
+    /// #AC for a misaligned image, where alignment is checked at all.
+    func checkImageAlignment(_ i: Instruction, _ alignment: Int) throws(GuestFault) {
+        if _slowPath(state.pointee.alignment_checks != 0) {
+            try checkAlignment(effectiveAddress(i) &+ effectiveBase(i.pointee.segment), size: alignment)
+        }
+    }
 
     /// A state image's linear address: #GP(0) unless aligned.
     func alignedImageAddress(

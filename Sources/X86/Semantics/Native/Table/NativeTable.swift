@@ -1,6 +1,8 @@
 // The allow-list of encodings that run on the host CPU. Whatever is not in here never runs natively: adding an encoding
 // means adding a line to one of the tables in this folder. The decoder asks `lookup` after prefixes and opcode bytes.
 
+import CPrimitives
+
 /// A row of `NativeTable`; 0 is none.
 package typealias NativeRowIndex = UInt16
 
@@ -38,6 +40,13 @@ package struct NativeTable: @unchecked Sendable {
     static func hasModRM(_ row: NativeRowIndex) -> Bool { shared.rows[Int(row)].hasModRM }
     /// Whether an immediate byte ends the instruction.
     static func hasImmediate(_ row: NativeRowIndex) -> Bool { shared.rows[Int(row)].hasImmediate }
+
+    /// Whether a VEX-encoded instruction of the table names operands that it must not: #UD.
+    static func refuses(_ i: UnsafeMutablePointer<tz_instruction>) -> Bool {
+        let row = shared.rows + Int(i.pointee.row)
+        if row.pointee.vvvv.kind == .none, i.pointee.vvvv != 0 { return true }
+        return row.pointee.special == .gather && !i.pointee.isGather
+    }
 
     private static func slot(vex: Bool, map: UInt8, prefix: UInt8, opcode: UInt8) -> Int {
         Int(opcode) | Int(prefix) << 8 | Int(map) << 10 | (vex ? 1 << 12 : 0)
