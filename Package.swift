@@ -27,8 +27,9 @@ let package = Package(
             swiftSettings: strictSwift),
         .target(name: "Machine", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(name: "GDBStub", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
+        .target(name: "Comparison", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(
-            name: "Trapeze", dependencies: ["Machine", "X86", "GDBStub", "VirtualCPU", "Memory"],
+            name: "Trapeze", dependencies: ["Machine", "Comparison", "X86", "GDBStub", "VirtualCPU", "Memory"],
             swiftSettings: strictSwift),
         .target(name: "CTerminal", cSettings: strictC),
         .executableTarget(
@@ -54,7 +55,8 @@ let package = Package(
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
         .testTarget(
             name: "ConformanceTests",
-            dependencies: ["Trapeze", "Machine", "VirtualCPU", "Guests", "DebianGuest"], swiftSettings: strictSwift),
+            dependencies: ["Trapeze", "Comparison", "Machine", "VirtualCPU", "Memory", "Guests", "DebianGuest"],
+            swiftSettings: strictSwift),
         // Random instructions run natively in a child process, for the differential tests.
         .target(name: "HostCases", cSettings: strictC),
         .executableTarget(
