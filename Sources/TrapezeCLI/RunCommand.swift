@@ -1,5 +1,5 @@
 // `trapeze run`: the options, and what each is called. What they mean for the machine is in
-// `RunCommand+Configuration.swift`, the run itself in `RunSession.swift`.
+// `GuestOptions+Configuration.swift`, the run itself in `RunSession.swift`.
 
 import ArgumentParser
 import DebianGuest
@@ -20,75 +20,10 @@ struct RunCommand: AsyncParsableCommand {
             terminal, Ctrl-A x ends the run and Ctrl-A h shows the keys. The end of input leaves the guest running.
             """)
 
-    @Argument(help: ArgumentHelp("An embedded guest (see `trapeze guests`), or `debian`.", valueName: "guest"))
-    var guest: String?
-
-    @Argument(
-        parsing: .postTerminator,
-        help: ArgumentHelp(
-            "After `--`: a command for Debian to run; its exit status becomes Trapeze's.", valueName: "command"))
-    var command: [String] = []
+    @OptionGroup var machine: GuestOptions
 
     @Option(help: ArgumentHelp("The engine: auto, or one that `trapeze doctor` lists.", valueName: "name"))
     var engine = "auto"
-
-    @Option(
-        name: [.long, .customLong("kernel", withSingleDash: true)],
-        help: ArgumentHelp(
-            "A kernel to boot: a Linux bzImage, a vmlinux (PVH), or a Multiboot kernel.", valueName: "file"))
-    var kernel: String?
-
-    @Option(
-        name: [.long, .customLong("initrd", withSingleDash: true)],
-        help: ArgumentHelp(
-            "The initial RAM disk; for a Multiboot kernel its modules, as \"FILE ARGUMENTS,FILE...\".",
-            valueName: "file"))
-    var initrd: String?
-
-    @Option(
-        name: [.long, .customLong("append", withSingleDash: true)], parsing: .unconditional,
-        help: ArgumentHelp("The kernel's command line; for Debian, added to it.", valueName: "text"))
-    var append: String?
-
-    @Option(
-        name: [.long, .customLong("bios", withSingleDash: true)],
-        help: ArgumentHelp("A firmware image to start at the reset vector.", valueName: "file"))
-    var firmware: String?
-
-    @Option(help: ArgumentHelp("A flat binary to load at 0x7c00 and enter there in real mode.", valueName: "file"))
-    var flat: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Which of Debian's kernels: cloud, general, or the newer cloud-backports or general-backports.",
-            valueName: "choice"))
-    var debianKernel: DebianKernel?
-
-    @Option(
-        help: ArgumentHelp(
-            "A userland for Debian's kernel, a folder or an initramfs archive, in place of busybox alone.",
-            valueName: "path"))
-    var userland: String?
-
-    @Option(
-        name: [.long, .customShort("m")],
-        help: ArgumentHelp("Memory, in MiB or with a suffix K, M, G or T.", valueName: "size"),
-        transform: MemorySize.init(parsing:))
-    var memory = MemorySize(bytes: 512 << 20)
-
-    @Option(
-        name: [.customLong("cpus"), .customLong("smp", withSingleDash: true)],
-        help: ArgumentHelp(
-            "Number of vCPUs, 1 to 64; 1, or what an embedded guest needs, if not given.", valueName: "number"))
-    var cpus: Int?
-
-    @Option(
-        help: ArgumentHelp(
-            """
-            The CPU model: \(VirtualMachineConfiguration.cpuModels.joined(separator: ", ")); then, after commas, \
-            +FEATURE, -FEATURE or vendor=intel|amd.
-            """, valueName: "model"))
-    var cpu = "host"
 
     @Option(
         help: ArgumentHelp("The serial console: stdio, null or file=PATH.", valueName: "where"),
@@ -116,12 +51,6 @@ struct RunCommand: AsyncParsableCommand {
     var trace: TraceOption?
 
     @Option(
-        help: ArgumentHelp(
-            "The exit status for a value V that the guest writes to port 0xf4: value (V), or isa-debug ((V<<1)|1, as "
-                + "QEMU).", valueName: "mode"))
-    var exitPort = ExitPortMode.value
-
-    @Option(
         help: ArgumentHelp("When the guest resets: restart, exit, or exit:CODE.", valueName: "action"),
         transform: ResetOption.init(parsing:))
     var onReset = ResetOption.exit(0)
@@ -139,11 +68,21 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(name: [.short, .long], help: "Print a one-line summary of the run on standard error.")
     var verbose = false
 
+    /// The machine, with nothing to boot yet and its serial port not wired.
+    func makeConfiguration() -> VirtualMachineConfiguration {
+        var configuration = machine.makeConfiguration()
+        configuration.engine = EngineSelection(engine)
+        configuration.clockSource = clock
+        configuration.debugServer = gdb.map { DebugServerConfiguration(endpoint: $0, waitsForDebugger: wait) }
+        configuration.resetBehavior = onReset == .restart ? .restart : .stop
+        return configuration
+    }
+
     func run() async throws {
-        let guest = try prepareGuest()
+        if wait, gdb == nil { throw Failure("--wait goes with --gdb: it waits for a debugger") }
+        let console = serial == .stdio ? Terminal.console() : GuestConsole()
+        let guest = try machine.prepareGuest(for: makeConfiguration(), console: console)
         let status = try await RunSession(options: self, guest: guest).run()
         if status != .success { throw status }
     }
 }
-
-extension DebianKernel: ExpressibleByArgument {}

@@ -61,6 +61,21 @@ extension MachineSuite {
             #expect(reference.console.starts(with: booting.console.bytes))
         }
 
+        @Test("Lockstep boots Debian with 1 and 2 vCPUs", arguments: TestEngine.counting, [1, 2])
+        func lockstep(engine: TestEngine, cpus: Int) async throws {
+            try engine.require()
+            let started = ContinuousClock.now
+            let (outcome, summary) = try await verify(
+                try DebianBoot.source(), memory: Self.memory, cpus: cpus, engine.engine, engine.engine,
+                limit: Self.limit)
+            #expect(outcome == .exited(status: 0))
+            #expect(summary.difference == nil)
+            #expect(summary.failure == nil)
+            #expect(summary.instructions > 500_000_000)
+            let time = started.duration(to: .now)
+            print("lockstep boot, \(cpus) vCPUs: \(summary.instructions) instructions, \(time)")
+        }
+
         @Test("Debian that moves in host time reaches its first line", arguments: TestEngine.all)
         func movedInHostTime(engine: TestEngine) async throws {
             try engine.require()

@@ -2,6 +2,7 @@
 
 import CPrimitives
 import Glibc
+import VirtualCPU
 
 extension SoftwareCPU {
     /// The block at the current RIP; nil if the debugger has a breakpoint there, and `debug.stop` says so. Throws the fault of
@@ -160,4 +161,14 @@ struct CodeBytes: ~Copyable {
 /// The handler of everything that is no instruction.
 private let raiseInvalidOpcode: tz_handler = { state, _ in
     execute(state) { _ throws(GuestFault) in throw .invalidOpcode }
+}
+
+extension SoftwareCPU: BlockExecution {
+    /// What the jump cache knows: looking further would set accessed bits.
+    package var nextBlockLength: Int {
+        let cpu = CPU(state)
+        let rip = state.pointee.rip
+        let linear = cpu.in64BitMode ? rip : (rip &+ state.pointee.segments.1.base) & 0xffff_ffff
+        return jumpCache.find(linear, context: decodeContext).map { Int($0.pointee.count) } ?? 1
+    }
 }

@@ -17,9 +17,13 @@ struct GuestToRun {
     var holdsInput = false
 }
 
-extension RunCommand {
+extension GuestOptions {
     /// Finds the guest and prepares what it boots from; for Debian, fetches what is missing.
-    func prepareGuest() throws -> GuestToRun {
+    ///
+    /// - Parameters:
+    ///   - configuration: the machine that it is for.
+    ///   - console: the console as Debian's init is to see it.
+    func prepareGuest(for configuration: VirtualMachineConfiguration, console: GuestConsole) throws -> GuestToRun {
         try checkCombinations()
         if let kernel {
             return GuestToRun(name: nil, bootLoader: try kernelBootLoader(kernel))
@@ -31,7 +35,7 @@ extension RunCommand {
             return GuestToRun(name: nil, bootLoader: FlatBinaryBootLoader(binary: .file(flat)))
         }
         let name = guest ?? "tour"
-        if name == debianName { return try prepareDebian() }
+        if name == debianName { return try prepareDebian(configuration, console) }
         guard let embedded = EmbeddedGuest.named(name) else {
             let known = EmbeddedGuest.all.map(\.name).sorted() + [debianName]
             throw Failure(
@@ -59,11 +63,7 @@ extension RunCommand {
         configuration.memorySize = memory.bytes
         configuration.cpuCount = cpuCount
         configuration.cpuModel = cpu
-        configuration.engine = EngineSelection(engine)
-        configuration.clockSource = clock
         configuration.exitPortMode = exitPort
-        configuration.debugServer = gdb.map { DebugServerConfiguration(endpoint: $0, waitsForDebugger: wait) }
-        configuration.resetBehavior = onReset == .restart ? .restart : .stop
         return configuration
     }
 
@@ -75,7 +75,6 @@ extension RunCommand {
         guard sources.count <= 1 else {
             throw Failure("\(sources[0]) and \(sources[1]) exclude each other: a machine boots one thing")
         }
-        if wait, gdb == nil { throw Failure("--wait goes with --gdb: it waits for a debugger") }
         let isDebian = guest == debianName
         if initrd != nil, kernel == nil { throw Failure("--initrd goes with --kernel") }
         if append != nil, kernel == nil, !isDebian { throw Failure("--append goes with --kernel or guest 'debian'") }
@@ -86,14 +85,16 @@ extension RunCommand {
 
     // MARK: Debian
 
-    private func prepareDebian() throws -> GuestToRun {
+    private func prepareDebian(
+        _ configuration: VirtualMachineConfiguration, _ console: GuestConsole
+    ) throws -> GuestToRun {
         // What can be found wrong without a download is found first.
-        do throws(ConfigurationError) { try makeConfiguration().validateMachine() } catch { throw Failure(error) }
+        do throws(ConfigurationError) { try configuration.validateMachine() } catch { throw Failure(error) }
 
         var options = DebianGuestOptions()
         options.kernel = debianKernel ?? .cloud
         options.command = command.isEmpty ? nil : CommandLineBytes.last(command.count)
-        options.console = serial == .stdio ? Terminal.console() : GuestConsole()
+        options.console = console
         options.kernelParameters = append ?? ""
         if let userland {
             var isFolder: ObjCBool = false
