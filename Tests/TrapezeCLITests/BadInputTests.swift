@@ -21,7 +21,7 @@ struct BadInput: CustomTestStringConvertible {
 
 @Suite struct BadInputTests {
     @Test(arguments: [
-        BadInput("no-such-command", message: "unknown command 'no-such-command'", "run, guests, doctor"),
+        BadInput("no-such-command", message: "unknown command 'no-such-command'", "run, verify, guests, doctor"),
         BadInput("rum", message: "did you mean 'run'?"),
         BadInput("run", "--no-such-option", message: "Unknown option '--no-such-option'"),
         BadInput("run", "--memory", message: "Missing value"),
@@ -39,7 +39,6 @@ struct BadInput: CustomTestStringConvertible {
         BadInput("run", "--memory", "4194303K", message: "4-KiB pages"),
         BadInput("run", "--engine", "interpet", message: "unknown engine 'interpet'", "did you mean 'interpret'?"),
         BadInput("run", "--engine", "kvm", message: "engine 'kvm' is not available", status: 126),
-        BadInput("run", "--engine", "translate", message: "engine 'translate' is not available", status: 126),
         BadInput("run", "--engine", "static", message: "engine 'static' is not available", status: 126),
         BadInput("run", "--engine", "trap", message: "engine 'trap' is not available", status: 126),
         BadInput("run", "debian", "--engine", "kvm", message: "engine 'kvm' is not available", status: 126),
