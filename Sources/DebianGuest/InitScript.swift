@@ -102,7 +102,9 @@ struct InitScript {
                 """.utf8)
         case .command(let words):
             guard !words.isEmpty else { throw .emptyCommand }
-            // The command is looked up here: busybox's shell would prefer its own tools to those of the userland.
+            // The command is looked up here: busybox's shell would prefer its own tools to those of the userland. The
+            // session's first process outlives it and ends the run itself: when that process exits, the kernel hangs up the
+            // terminal and throws away what the console has not sent yet.
             let lookup = """
 
                 name=$1
@@ -122,11 +124,12 @@ struct InitScript {
                     unset IFS
                     if [ -z "$file" ] || [ -z "$name" ]; then
                         printf '%s: command not found\\n' "$name" >&2
-                        exit 127
+                        exec \(Self.exitProgram) 127
                     fi
                     ;;
                 esac
-                exec -a "$name" "$file" "$@"
+                (exec -a "$name" "$file" "$@")
+                exec \(Self.exitProgram) $?
 
                 """
             return Array("set -- ".utf8) + (try ShellWords.joined(words)) + Array(lookup.utf8)

@@ -309,8 +309,8 @@ enum OpcodeMap {
         0f01/7 invlpg rm - mem end
         0f01=c1 vmcall none - np end
         0f01=d9 vmmcall none - end
-        0f01=c8 monitor none -
-        0f01=c9 mwait none - end
+        0f01=c8 monitor none - np
+        0f01=c9 mwait none - np end
         0f01=ca clac none - np end
         0f01=cb stac none - np end
         0f01=d0 xgetbv none - np
