@@ -19,6 +19,8 @@ struct Storm: Sendable, CustomTestStringConvertible {
     var divisor = 1
     /// Whether interrupts come at all; if not, the loop's turns end the run.
     var comes = true
+    /// In counted time the guest's loop starts the counter anew before its first tick is over, and it never fires.
+    var needsHostTime = false
 
     var testDescription: String { name }
 
@@ -62,7 +64,7 @@ struct Storm: Sendable, CustomTestStringConvertible {
         Storm(name: "PIT, mode 3, reload 2", setup: pit(mode: 3, reload: 2), endOfInterrupt: picEnd, divisor: 4),
         Storm(
             name: "PIT, mode 0, reload 1", setup: pit(mode: 0, reload: 1), body: out(0x40, 1) + out(0x40, 0),
-            endOfInterrupt: picEnd, divisor: 4),
+            endOfInterrupt: picEnd, divisor: 4, needsHostTime: true),
         // Not a value that the 8254 takes in this mode: no interrupt is promised.
         Storm(name: "PIT, mode 2, reload 1", setup: pit(mode: 2, reload: 1), endOfInterrupt: picEnd, comes: false),
         Storm(
@@ -95,7 +97,8 @@ struct Storm: Sendable, CustomTestStringConvertible {
         code += Self.wrmsr(0x80f, 0x1ff) + [0x31, 0xdb, 0x45, 0x31, 0xff]  // xor ebx, ebx; xor r15d, r15d
         code += setup + [0xfb]  // sti
         let loop = code.count
-        code += [0x49, 0xff, 0xc7] + body  // inc r15
+        // A turn takes its time on every engine, or the turns would be over before the interrupts are.
+        code += [0x49, 0xff, 0xc7, 0xf3, 0x90] + body  // inc r15; pause
         code += [0x48, 0x81, 0xfb] + Self.word(count) + [0x73, 13]  // cmp rbx, count; jae done
         code += [0x49, 0x81, 0xff] + Self.word(turns)  // cmp r15, turns
         code += [0x0f, 0x82] + Self.word(loop - code.count - 6)  // jb loop
@@ -137,7 +140,8 @@ extension MachineSuite {
             #expect(await test.run(limit: .milliseconds(200)) == .timeLimit)
         }
 
-        @Test("Counted time gets on, too", arguments: TestEngine.counting, Storm.all)
+        @Test(
+            "Counted time gets on, too", arguments: TestEngine.counting, Storm.all.filter { !$0.needsHostTime })
         func countedTime(engine: TestEngine, storm: Storm) async throws {
             try engine.require()
             let count = max(setting("TRAPEZE_STORM_INTERRUPTS", default: 100_000) / 100 / storm.divisor, 20)
