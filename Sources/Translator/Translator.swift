@@ -103,7 +103,6 @@ final class Translator {
         var encoder = BlockEncoder(at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4))
         let landing = code.next
         let entry = encoder.encode(operations)
-        let firstSite = code.siteCount
         for site in encoder.sites { code.addSite(site.host, offset: site.offset, flags: site.flags) }
         for edge in encoder.edges {
             let stub = encoder.code.cursor
@@ -118,8 +117,7 @@ final class Translator {
         }
         let translation = code.add(
             Translation(
-                block: block, entry: entry, landing: landing, end: encoder.code.cursor, firstSite: Int32(firstSite),
-                siteCount: Int32(code.siteCount - firstSite)))
+                block: block, entry: entry, landing: landing, end: encoder.code.cursor))
         block.pointee.translation = UnsafeMutableRawPointer(translation)
         statistics.blocksTranslated += 1
         return translation

@@ -5,7 +5,7 @@ import CPrimitives
 
 /// A general register of the host by its encoding. Those that generated code reserves have names for what they hold.
 enum Host {
-    static let rax: UInt8 = 0, rcx: UInt8 = 1
+    static let rax: UInt8 = 0
     /// The vCPU's `tz_cpu`.
     static let state: UInt8 = 8
     /// Free between any two guest instructions: by convention the address, then the host pointer, of a memory operand.

@@ -109,9 +109,6 @@ struct CodeMemory: ~Copyable {
     /// Where the next block's code goes, in the writable mapping.
     var next: UnsafeMutablePointer<UInt8> { writable + used }
 
-    /// Bytes of code.
-    var codeSize: Int { used - reserved }
-
     mutating func addLink(_ link: Link) -> Int32 {
         links[linkCount] = link
         linkCount += 1

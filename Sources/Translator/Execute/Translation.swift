@@ -12,9 +12,6 @@ struct Translation {
     var landing: UnsafeMutablePointer<UInt8>
     /// The end of its code; it begins at `landing`.
     var end: UnsafeMutablePointer<UInt8>
-    /// Its sites in `CodeMemory`.
-    var firstSite: Int32
-    var siteCount: Int32
     /// Head of the list of links that lead here; -1 ends it.
     var firstIncoming: Int32 = -1
     /// The linear page at which it was last seen, and when (`Mobility`).
