@@ -49,7 +49,7 @@ public struct VirtualMachineConfiguration: Sendable {
     public static let allowedCPUCounts = 1...64
 
     /// The names of the CPU models.
-    public static let cpuModels = ["host", "x86-64-v1", "x86-64-v2", "x86-64-v3"]
+    public static let cpuModels = ["host", "x86-64-v1", "x86-64-v2", "x86-64-v3", "max"]
 }
 
 /// How a machine serves a debugger. Whoever can connect owns the guest.

@@ -63,7 +63,7 @@ public struct HostedChips: OptionSet, Sendable {
 
 /// What an engine must know to make its part of a VM.
 public struct EngineConfiguration: Sendable {
-    /// The CPU model as named on the command line: `host`, `x86-64-v1`, `x86-64-v2`, `x86-64-v3`.
+    /// The CPU model as named on the command line: `host`, `x86-64-v1`, `x86-64-v2`, `x86-64-v3`, `max`.
     public var cpuModel: String
     /// Number of vCPUs the VM will have, 1 or more.
     public var vcpuCount: Int

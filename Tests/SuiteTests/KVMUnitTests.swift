@@ -4,7 +4,7 @@ import Testing
 
 @Suite(.serialized, SuiteFolder.kvmUnitTests.isNamed)
 struct KVMUnitTests {
-    @Test(arguments: Program.engines, KVMUnitTest.all)
+    @Test(arguments: Program.engines, KVMUnitTest.all64)
     func behavesAsExpected(engine: String, test: KVMUnitTest) throws {
         try test.check(engine: engine, folder: try #require(SuiteFolder.kvmUnitTests.path))
     }

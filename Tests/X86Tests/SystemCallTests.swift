@@ -116,7 +116,7 @@ import VirtualCPU
     }
 
     @Test(arguments: [
-        ("nothing", "unknown CPU model 'nothing'; known: host, x86-64-v1, x86-64-v2, x86-64-v3"),
+        ("nothing", "unknown CPU model 'nothing'; known: host, x86-64-v1, x86-64-v2, x86-64-v3, max"),
         ("host,+nothing", "unknown CPU feature 'nothing'"),
         ("host,x2apic", "'x2apic' in the CPU model 'host,x2apic': expected +FEATURE, -FEATURE or vendor=NAME"),
         ("host,vendor=via", "unknown CPU vendor 'via'; known: intel, amd"),

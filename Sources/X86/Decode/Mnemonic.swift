@@ -41,7 +41,7 @@ package enum Mnemonic: UInt16, CaseIterable {
     case swapgs, rdfsbase, rdgsbase, wrfsbase, wrgsbase, stac, clac
     case vmcall, vmmcall, monitor, mwait, rsm
     case rdrand, rdseed
-    case clflush, clflushopt, clwb, prefetch, lfence, mfence, sfence, cldemote
+    case clflush, clflushopt, clwb, pcommit, prefetch, lfence, mfence, sfence, cldemote
     case xgetbv, xsetbv, rdpkru, wrpkru
 
     // Floating-point and vector state, written out rather than run natively

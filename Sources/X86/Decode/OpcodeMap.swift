@@ -377,6 +377,7 @@ enum OpcodeMap {
         0fae/5 lfence none - reg np modrm
         0fae/6 mfence none - reg np modrm
         0fae/7 sfence none - reg np modrm
+        0fae=f8 pcommit none - 66
         0fae/0 rdfsbase rm y reg f3 only64
         0fae/1 rdgsbase rm y reg f3 only64
         0fae/2 wrfsbase rm y reg f3 only64 end

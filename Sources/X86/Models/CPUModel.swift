@@ -39,7 +39,7 @@ package struct CPUModel: Sendable {
     }
 
     /// The names that `init(named:)` knows.
-    static let names = ["host", "x86-64-v1", "x86-64-v2", "x86-64-v3"]
+    static let names = ["host", "x86-64-v1", "x86-64-v2", "x86-64-v3", "max"]
 
     /// The same model without, or with, a few features (`CPUModel+Description.swift`).
     init(_ base: CPUModel, features: FeatureSet, without removed: [Feature]) {
@@ -63,7 +63,9 @@ package struct CPUModel: Sendable {
     /// The model of a name on the command line; nil for an unknown one. `vendor` replaces the model's own.
     init?(named name: String, vendor other: CPUVendor? = nil) {
         guard let position = Self.names.firstIndex(of: name) else { return nil }
-        let isHost = position == 0
+        let isMaximum = name == "max"
+        // All that the host has and this CPU can do; `max`, also what guests are better off without.
+        let isHost = position == 0 || isMaximum
         self.name = name
         let leaf1 = tz_cpuid(1, 0)
         let own = isHost ? Self.hostVendor : .intel
@@ -76,7 +78,7 @@ package struct CPUModel: Sendable {
         var missing: [Feature] = []
         for entry in FeatureEntry.all {
             guard entry.suits(vendor) else { continue }
-            if entry.level > (isHost ? 4 : position) { continue }
+            if entry.level > (isMaximum ? 5 : isHost ? 4 : position) { continue }
             if entry.needsHost && !Self.hostHas(entry) {
                 if !isHost { missing.append(entry.feature) }
                 continue

@@ -14,7 +14,7 @@ package enum Feature: UInt8, CaseIterable {
     case lahf, cmpLegacy, cr8Legacy, lzcnt, prefetchw, topoext, syscall, nx, pdpe1gb, rdtscp, lm
     case invariantTSC
     case amdIBPB, amdIBRS, ssbNo, btcNo
-    case pku, pks
+    case pku, pks, pcommit
     case noNestedDataBreakpoint, lfenceSerializing, nullSelectorClearsBase, automaticIBRS, srsoNo, tsaSQNo, tsaL1No
 }
 
@@ -52,7 +52,7 @@ struct FeatureEntry {
     let subleaf: UInt32
     let register: Register
     let bit: UInt32
-    /// The lowest of the x86-64 levels 1…3 that offers it; 4: the `host` model alone; 5: only where the user asks for it.
+    /// The lowest of the x86-64 levels 1…3 that offers it; 4: the models `host` and `max`; 5: `max` alone.
     let level: Int
     /// Instructions run natively: the host must have the feature too.
     let needsHost: Bool
@@ -132,6 +132,7 @@ struct FeatureEntry {
         rdseed 7 0 ebx 18 4 -
         adx 7 0 ebx 19 4 n
         smap 7 0 ebx 20 3 -
+        pcommit 7 0 ebx 22 5 -
         clflushopt 7 0 ebx 23 4 -
         clwb 7 0 ebx 24 4 -
         sha 7 0 ebx 29 4 n

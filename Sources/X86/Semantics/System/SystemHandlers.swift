@@ -133,6 +133,8 @@ private func serviceHandler(_ mnemonic: Mnemonic) -> tz_handler? {
                 try cpu.flushLine(i)
             }
         }
+    // A store is durable once it is done.
+    case .pcommit: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.require(.pcommit) } }
     case .mfence: { _, _ in fence() }
     case .prefetch, .cldemote, .lfence, .sfence: { _, _ in }
     case .vmcall: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.hypercall(.intel) } }
