@@ -57,9 +57,13 @@ let package = Package(
             path: "Benchmarks/CPU", swiftSettings: strictSwift),
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
+        // What several of the tests need.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strictSwift),
         .testTarget(
             name: "ConformanceTests",
-            dependencies: ["Trapeze", "Comparison", "Machine", "VirtualCPU", "Memory", "Guests", "DebianGuest"],
+            dependencies: [
+                "Trapeze", "Comparison", "Machine", "VirtualCPU", "Memory", "Guests", "DebianGuest", "TestSupport",
+            ],
             swiftSettings: strictSwift),
         // Random instructions run natively in a child process, for the differential tests.
         .target(name: "HostCases", cSettings: strictC),
@@ -74,22 +78,27 @@ let package = Package(
         // The decoder, compared with others that the machine may have.
         .target(name: "Disassemblers", cSettings: strictC),
         .testTarget(
-            name: "DecoderAgreementTests", dependencies: ["Disassemblers", "X86", "DebianGuest"],
+            name: "DecoderAgreementTests", dependencies: ["Disassemblers", "X86", "DebianGuest", "TestSupport"],
             swiftSettings: strictSwift),
-        .testTarget(name: "DebianGuestTests", dependencies: ["DebianGuest"], swiftSettings: strictSwift),
+        .testTarget(
+            name: "DebianGuestTests", dependencies: ["DebianGuest", "TestSupport"], swiftSettings: strictSwift),
         .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
-        .testTarget(name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU"], swiftSettings: strictSwift),
         .testTarget(
-            name: "GDBStubTests", dependencies: ["GDBStub", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
+            name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU", "TestSupport"], swiftSettings: strictSwift
+        ),
+        .testTarget(
+            name: "GDBStubTests", dependencies: ["GDBStub", "VirtualCPU", "Memory", "TestSupport"],
+            swiftSettings: strictSwift),
         .testTarget(name: "TrapezeTests", dependencies: ["Trapeze"], swiftSettings: strictSwift),
         .testTarget(
             name: "TrapezeCLITests", dependencies: ["TrapezeCLI", "Trapeze", "Guests", "DebianGuest"],
             swiftSettings: strictSwift),
         .testTarget(
-            name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory"], swiftSettings: strictSwift),
+            name: "MachineTests", dependencies: ["Machine", "VirtualCPU", "Memory", "TestSupport"],
+            swiftSettings: strictSwift),
         .testTarget(
-            name: "X86Tests", dependencies: ["HostCases", "X86", "VirtualCPU", "Memory", "CPrimitives"],
+            name: "X86Tests", dependencies: ["HostCases", "X86", "VirtualCPU", "Memory", "CPrimitives", "TestSupport"],
             swiftSettings: strictSwift),
     ],
     cLanguageStandard: .gnu17

@@ -1,6 +1,7 @@
 // Several vCPUs in counted time: they take turns, and what they race for comes out the same in every run.
 
 import Machine
+import TestSupport
 import Testing
 import VirtualCPU
 
@@ -76,7 +77,7 @@ extension MachineSuite {
         func moved(engine: TestEngine) async throws {
             try engine.require()
             let reference = try await FinishedRun(machine(engine, 3), limit: Self.limit)
-            var generator = SeededGenerator(seed: UInt64(StateTransfer.seed))
+            var generator = SplitMix64(seed: UInt64(StateTransfer.seed))
             for _ in 0..<setting("TRAPEZE_STATE_POINTS", default: 6) {
                 let time = UInt64.random(in: 1..<reference.state.time, using: &generator)
                 let test = try machine(engine, 3)

@@ -4,6 +4,7 @@
 import DebianGuest
 import Foundation
 import Machine
+import TestSupport
 import Testing
 import VirtualCPU
 
@@ -33,7 +34,7 @@ extension MachineSuite {
             try engine.require()
             let reference = try await DebianBoot.reference(on: engine)
             let source = try DebianBoot.source()
-            var generator = SeededGenerator(seed: UInt64(StateTransfer.seed))
+            var generator = SplitMix64(seed: UInt64(StateTransfer.seed))
             let times = (0..<setting("TRAPEZE_STATE_POINTS", default: 2)).map { _ in
                 UInt64.random(in: 1..<reference.state.time, using: &generator)
             }

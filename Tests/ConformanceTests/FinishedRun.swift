@@ -62,23 +62,3 @@ private func inOrder(_ value: Any) -> String {
     guard let registers = value as? [UInt32: UInt64] else { return "\(value)" }
     return "\(registers.sorted { $0.key < $1.key })"
 }
-
-/// A seeded generator (SplitMix64), so that a failing run can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-        return value ^ value >> 31
-    }
-}
-
-/// Whole numbers from the environment, for longer runs than the suite's.
-func setting(_ name: String, default standard: Int) -> Int {
-    ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? standard
-}

@@ -3,6 +3,7 @@
 // engine must not give up, and a machine must stop when it is told to.
 
 import Machine
+import TestSupport
 import Testing
 import VirtualCPU
 
@@ -25,7 +26,7 @@ extension MachineSuite {
         @Test("Writes to every port end in an event or not at all", arguments: TestEngine.all, 0..<8)
         func everyPort(engine: TestEngine, variant: Int) async throws {
             try engine.require()
-            var generator = SeededGenerator(seed: UInt64(variant))
+            var generator = SplitMix64(seed: UInt64(variant))
             let value = variant == 0 ? UInt32.max : UInt32(truncatingIfNeeded: generator.next())
             // An event ends the run early: the next one begins behind the port that brought it.
             var first: UInt16? = 0

@@ -4,6 +4,7 @@
 
 import Guests
 import Machine
+import TestSupport
 import Testing
 import VirtualCPU
 
@@ -37,7 +38,7 @@ extension MachineSuite {
             try engine.require()
             let reference = try await FinishedRun(
                 TestMachine(guest, engine: engine.engine, clock: .instructions), limit: Self.limit)
-            var generator = SeededGenerator(seed: UInt64(Self.seed))
+            var generator = SplitMix64(seed: UInt64(Self.seed))
             for _ in 0..<setting("TRAPEZE_STATE_POINTS", default: 6) {
                 let time = UInt64.random(in: 1..<reference.state.time, using: &generator)
                 try await check(guest, on: engine, movedAt: [time], against: reference)
@@ -49,7 +50,7 @@ extension MachineSuite {
             try engine.require()
             let reference = try await FinishedRun(
                 TestMachine(guest, engine: engine.engine, clock: .instructions), limit: Self.limit)
-            var generator = SeededGenerator(seed: UInt64(Self.seed) &+ 1)
+            var generator = SplitMix64(seed: UInt64(Self.seed) &+ 1)
             let times = (0..<10).map { _ in UInt64.random(in: 1..<reference.state.time, using: &generator) }
             try await check(guest, on: engine, movedAt: Set(times).sorted(), against: reference)
         }

@@ -3,6 +3,7 @@
 // interrupts until it has had enough. TRAPEZE_STORM_INTERRUPTS is how many (ten million for a nightly run).
 
 import Machine
+import TestSupport
 import Testing
 import VirtualCPU
 

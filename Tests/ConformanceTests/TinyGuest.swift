@@ -1,6 +1,7 @@
 // Guests of a few bytes, assembled by hand: each byte string has its instructions beside it.
 
 import Machine
+import TestSupport
 import Testing
 
 /// A flat binary at 0x7C00.
@@ -132,7 +133,7 @@ struct TinyGuest: Sendable, CustomTestStringConvertible {
 
     /// 16 KiB of random bytes, among them more system instructions than chance would give.
     static func random(seed: UInt64, mode: BootSource.EntryMode) -> TinyGuest {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         var code: [UInt8] = []
         while code.count < 16_384 {
             switch UInt8.random(in: 0..<4, using: &generator) {

@@ -2,6 +2,7 @@
 
 import DebianGuest
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct KernelImageTests {
@@ -61,7 +62,7 @@ import Testing
 
     @Test func alteredDataIsRefusedOrExpandedWithinBounds() {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var generator = SplitMix(state: seed)
+        var generator = SplitMix64(seed: seed)
         for _ in 0..<5000 {
             var data = container
             for _ in 0..<Int.random(in: 1...3, using: &generator) {
@@ -77,7 +78,7 @@ import Testing
         let lz4 = try #require(hostTool("lz4"))
         let folder = try TemporaryFolder()
         // More than one block of 8 MiB, with matches near and far and lengths of all sizes.
-        var generator = SplitMix(state: 1)
+        var generator = SplitMix64(seed: 1)
         var data: [UInt8] = []
         while data.count < 9 << 20 {
             let run = Int.random(in: 1...600, using: &generator)

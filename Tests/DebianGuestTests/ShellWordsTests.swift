@@ -2,6 +2,7 @@
 
 import DebianGuest
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct ShellWordsTests {
@@ -33,7 +34,7 @@ import Testing
 
     @Test func randomWords() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var generator = SplitMix(state: seed)
+        var generator = SplitMix64(seed: seed)
         let random = (0..<500).map { _ in
             (0..<Int.random(in: 0...40, using: &generator)).map { _ in UInt8.random(in: 1...255, using: &generator) }
         }
@@ -46,18 +47,5 @@ import Testing
         #expect(throws: DebianGuestError.argumentContainsNUL(index: 2)) {
             try ShellWords.joined([[1], [2], [3, 0]])
         }
-    }
-}
-
-/// Steele, Lea and Flood's SplitMix64.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
     }
 }

@@ -1,6 +1,7 @@
 // The tar reader against tar, in pieces of every size, and against damage.
 
 import DebianGuest
+import TestSupport
 import Testing
 
 @Suite struct TarScannerTests {
@@ -52,7 +53,7 @@ import Testing
 
     @Test func survivesRandomBytes() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var generator = SplitMix(state: seed)
+        var generator = SplitMix64(seed: seed)
         let whole = try archive()
         for _ in 0..<300 {
             var bytes = whole

@@ -1,6 +1,7 @@
 // The decoder reads no byte that it was not given, whatever the bytes: they end where memory ends.
 
 import Foundation
+import TestSupport
 import Testing
 import X86
 
@@ -26,7 +27,7 @@ import X86
     }
 
     @Test(arguments: DecodedInstruction.Mode.allCases) func staysWithinItsBytes(mode: DecodedInstruction.Mode) throws {
-        let seed = setting("TRAPEZE_DECODER_SEED", default: 11)
+        let seed: UInt64 = setting("TRAPEZE_DECODER_SEED", default: 11)
         var source = ByteSource(seed: seed)
         let edge = try Edge()
         var lengths: Set<Int> = []

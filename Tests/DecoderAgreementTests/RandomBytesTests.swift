@@ -3,21 +3,16 @@
 
 import Disassemblers
 import Foundation
+import TestSupport
 import Testing
 import X86
 
-/// SplitMix64
-struct ByteSource: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
+/// Random byte strings, and numbers.
+struct ByteSource {
+    private var random: SplitMix64
+    init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
-    }
+    mutating func next() -> UInt64 { random.next() }
 
     private static let prefixes: [UInt8] = [
         0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65, 0x40, 0x41, 0x48, 0x4c, 0x4f,
@@ -44,10 +39,6 @@ struct ByteSource: RandomNumberGenerator {
         }
         return Array(bytes.prefix(32))
     }
-}
-
-func setting(_ name: String, default value: UInt64) -> UInt64 {
-    ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) } ?? value
 }
 
 /// The decoders that are compared with.
@@ -99,7 +90,7 @@ enum Other: String, CaseIterable, Sendable {
             return
         }
         let count = setting("TRAPEZE_DECODER_CASES", default: 100_000)
-        let seed = setting("TRAPEZE_DECODER_SEED", default: 20_261_126)
+        let seed: UInt64 = setting("TRAPEZE_DECODER_SEED", default: 20_261_126)
         print("\(other), \(mode): \(count) byte strings, TRAPEZE_DECODER_SEED=\(seed)")
         var source = ByteSource(seed: seed)
         var tally = Tally()

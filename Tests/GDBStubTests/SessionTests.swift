@@ -2,6 +2,7 @@
 
 import GDBStub
 import Memory
+import TestSupport
 import Testing
 import VirtualCPU
 
@@ -202,7 +203,7 @@ import VirtualCPU
         var generator = SystemRandomNumberGenerator()
         let seed = UInt64.random(in: .min ... .max, using: &generator)
         print("seed of the packet fuzz: \(seed)")
-        var random = SplitMix(state: seed)
+        var random = SplitMix64(seed: seed)
         let seeds = [
             "g", "G00", "p0", "P0=0000", "m0,10", "M0,1:00", "X0,2:ab", "x0,10", "Z0,1000,1", "Z2,ffffffffffffffff,8",
             "z2,0,8",
@@ -240,18 +241,5 @@ import VirtualCPU
         _ = debugger.session.receive([UInt8](repeating: UInt8(ascii: "$"), count: 1 << 20))
         _ = debugger.session.receive([UInt8](repeating: UInt8(ascii: "a"), count: 1 << 20))
         #expect(try debugger.ask("qAttached") == "1")
-    }
-}
-
-/// A seeded generator (SplitMix64).
-private struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-        return value ^ value >> 31
     }
 }

@@ -1,6 +1,7 @@
 // Registers in both modes, the mode transitions, state, and random accesses.
 
 import LocalAPIC
+import TestSupport
 import Testing
 import VirtualCPU
 
@@ -149,7 +150,7 @@ import VirtualCPU
 
     /// Random accesses of every kind never trap, and what is exported always goes in again unchanged.
     @Test(arguments: [1, 2, 3] as [UInt64]) func randomAccesses(seed: UInt64) {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let f = Fixture(id: UInt32.random(in: 0..<0x200, using: &random))
         for step in 0..<fuzzCases {
             let value = UInt32.random(in: 0...UInt32.max, using: &random) >> UInt32.random(in: 0..<32, using: &random)

@@ -2,6 +2,7 @@
 // instruction raised; and random operands that are interesting to floating-point and integer vectors alike.
 
 import Memory
+import TestSupport
 import VirtualCPU
 import X86
 
@@ -77,19 +78,13 @@ struct NativeTestMachine {
     }
 }
 
-/// A reproducible source of operands (SplitMix64).
+/// A reproducible source of operands.
 struct OperandGenerator: RandomNumberGenerator {
-    private var state: UInt64
+    private var random: SplitMix64
 
-    init(seed: UInt64) { state = seed }
+    init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
-    }
+    mutating func next() -> UInt64 { random.next() }
 
     mutating func chance(_ n: UInt64) -> Bool { next() % n == 0 }
 

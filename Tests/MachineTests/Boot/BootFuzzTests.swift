@@ -4,26 +4,13 @@
 import Foundation
 import Machine
 import Memory
+import TestSupport
 import Testing
 import VirtualCPU
 
-/// A generator that gives the same sequence for the same seed (SplitMix64).
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
-    }
-}
-
 @Suite struct BootFuzzTests {
-    private static let environment = ProcessInfo.processInfo.environment
-    private static let cases = environment["TRAPEZE_FUZZ_CASES"].flatMap { Int($0) } ?? 100_000
-    private static let seed = environment["TRAPEZE_FUZZ_SEED"].flatMap { UInt64($0) } ?? 20_261_123
+    private static let cases = fuzzCases
+    private static let seed: UInt64 = setting("TRAPEZE_FUZZ_SEED", default: 20_261_123)
 
     /// A file to damage, and the part of it in which the headers are.
     private struct Sample {
@@ -55,7 +42,7 @@ private struct SeededGenerator: RandomNumberGenerator {
     ]
 
     @Test func survivesDamagedHeaders() throws {
-        var random = SeededGenerator(state: Self.seed)
+        var random = SplitMix64(seed: Self.seed)
         var loaded = 0
         let memory = try GuestMemory(size: 32 << 20)
         for number in 0..<Self.cases {
@@ -77,7 +64,7 @@ private struct SeededGenerator: RandomNumberGenerator {
     }
 
     /// A copy with one to four changes: a bit, a byte, an integer from the edges, or an end.
-    private static func damage(_ sample: Sample, using random: inout SeededGenerator) -> [UInt8] {
+    private static func damage(_ sample: Sample, using random: inout SplitMix64) -> [UInt8] {
         var file = ByteWriter()
         file.append(sample.bytes)
         for _ in 0..<Int.random(in: 1...4, using: &random) {

@@ -220,19 +220,3 @@ final class Rig {
         try lock.withLock { () throws(DeviceStateError) in try registry.importStates(states) }
     }
 }
-
-/// A reproducible generator ; tests print its seed.
-struct SplitMix64: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
-    }
-}
-
-/// How many random accesses a fuzz test makes: `TRAPEZE_FUZZ_CASES`, 100,000 unless told.
-let fuzzCases = ProcessInfo.processInfo.environment["TRAPEZE_FUZZ_CASES"].flatMap { Int($0) } ?? 100_000

@@ -2,10 +2,11 @@
 // worth comparing, such as crossing pages, hitting the guard around the data, dividing without overflow.
 
 import HostCases
+import TestSupport
 import X86
 
 struct CaseGenerator {
-    var random: SeededGenerator
+    var random: SplitMix64
     var gpr = [UInt64](repeating: 0, count: 16)
     var pokes: [tz_host_poke] = []
     /// Registers that the setup needs as they are.
@@ -36,7 +37,7 @@ struct CaseGenerator {
     /// The displacement in `tail` that is relative to the end of the instruction, and where it leads.
     private var ripRelative: (at: Int, target: UInt64)?
 
-    init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+    init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
     // MARK: A case
 

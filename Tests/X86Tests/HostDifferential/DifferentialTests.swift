@@ -4,17 +4,14 @@
 
 import Foundation
 import HostCases
+import TestSupport
 import Testing
 import X86
 
 @Suite struct DifferentialTests {
-    private static func setting(_ name: String, default value: UInt64) -> UInt64 {
-        ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) } ?? value
-    }
-
     @Test func instructionsDoWhatTheHostDoes() throws {
-        let count = Int(Self.setting("TRAPEZE_DIFFERENTIAL_CASES", default: 60_000))
-        let seed = Self.setting("TRAPEZE_DIFFERENTIAL_SEED", default: 20_261_126)
+        let count = setting("TRAPEZE_DIFFERENTIAL_CASES", default: 60_000)
+        let seed: UInt64 = setting("TRAPEZE_DIFFERENTIAL_SEED", default: 20_261_126)
         print("differential: \(count) cases, TRAPEZE_DIFFERENTIAL_SEED=\(seed)")
         var generator = CaseGenerator(seed: seed)
         let host = try HostExecutor()
