@@ -5,6 +5,7 @@
 import DebianGuest
 import Foundation
 import Machine
+import TestSupport
 import Testing
 import VirtualCPU
 
@@ -39,6 +40,9 @@ extension MachineSuite {
             "not responding", "failed", "tsc adjust", "do_irq", "no irq handler", "mismatch", "timed out",
         ]
 
+        /// The kernel's first try to measure the time-stamp counter needs a CPU that nobody else wants; its second does not.
+        static let hostIsBusy = "fast tsc calibration failed"
+
         @Test("Debian boots and finds nothing wrong", arguments: TestEngine.all, matrix)
         func findsNothingWrong(engine: TestEngine, boot: Boot) async throws {
             try engine.require()
@@ -61,7 +65,7 @@ extension MachineSuite {
             #expect(end == .outcome(.exited(status: 0)), "\(console)")
             #expect(console.contains("processors=\(boot.processors)"), "\(console)")
             let suspicious = console.split(whereSeparator: \.isNewline).map { $0.lowercased() }.filter { line in
-                Self.complaints.contains { line.contains($0) }
+                Self.complaints.contains { line.contains($0) } && !line.contains(Self.hostIsBusy)
             }
             #expect(suspicious == [])
         }
