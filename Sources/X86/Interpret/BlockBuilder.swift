@@ -56,8 +56,8 @@ extension SoftwareCPU {
     }
 
     /// Decodes from `linear` to the end of the block: a branch, an instruction that may change how to go on, the end of
-    /// the page, a place where a debugger may want to stop, or `Block.maximumCount` instructions. Works on a copy of the bytes, and again if they have changed by the
-    /// time that writers can know of the block.
+    /// the page, a place where a debugger may want to stop, or `Block.maximumCount` instructions. Works on a copy of the
+    /// bytes, and again if they have changed by the time that writers can know of the block.
     private func buildBlock(
         _ linear: UInt64, _ fetched: FetchPage, mode: UInt8
     ) throws(GuestFault) -> UnsafeMutablePointer<Block> {
