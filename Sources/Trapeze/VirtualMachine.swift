@@ -56,10 +56,19 @@ public final class VirtualMachine: Sendable {
         try self.init(configuration, restoring: nil)
     }
 
-    init(_ configuration: VirtualMachineConfiguration, restoring saved: MachineState?) throws(ConfigurationError) {
+    convenience init(
+        _ configuration: VirtualMachineConfiguration, restoring saved: MachineState?
+    ) throws(ConfigurationError) {
         try configuration.validate()
+        try self.init(configuration, on: EngineRegistry.decide(configuration.engine), restoring: saved)
+    }
+
+    /// Makes a machine of a validated configuration on an engine that is chosen already.
+    init(
+        _ configuration: VirtualMachineConfiguration, on engine: EngineDecision, restoring saved: MachineState? = nil
+    ) throws(ConfigurationError) {
         self.configuration = configuration
-        engine = try EngineRegistry.decide(configuration.engine)
+        self.engine = engine
         // A port that is taken is found before memory is laid out.
         let server = try configuration.debugServer.map(MachineDebugging.listen)
         let machine = try configuration.makeMachine(on: engine.engine, restoring: saved)

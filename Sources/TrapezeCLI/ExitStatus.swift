@@ -8,7 +8,7 @@ struct ExitStatus: RawRepresentable, Error, Equatable {
     var rawValue: UInt8
 
     static let success = ExitStatus(rawValue: 0)
-    /// `trapeze verify`: the engines differ.
+    /// `trapeze verify` and `trapeze compare`: the engines differ.
     static let difference = ExitStatus(rawValue: 1)
     /// The time limit was reached, as with timeout(1).
     static let timeout = ExitStatus(rawValue: 124)

@@ -6,6 +6,7 @@ indirect enum JSON {
     case string(String?)
     case integer(UInt64?)
     case number(Double)
+    case boolean(Bool?)
     case array([JSON])
     case object([(String, JSON)])
 
@@ -15,6 +16,7 @@ indirect enum JSON {
         switch self {
         case .string(let value): return value.map(Self.quoted) ?? "null"
         case .integer(let value): return value.map(String.init) ?? "null"
+        case .boolean(let value): return value.map { $0 ? "true" : "false" } ?? "null"
         case .number(let value): return value.isFinite ? String(format: "%.6f", value) : "null"
         case .array(let values):
             guard !values.isEmpty else { return "[]" }

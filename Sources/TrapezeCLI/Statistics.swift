@@ -65,23 +65,27 @@ struct Statistics {
         return line
     }
 
-    private static func object(_ counters: EngineCounters) -> JSON {
+    /// The counters under their documented keys.
+    static func object(_ counters: EngineCounters) -> JSON {
         .object(EngineCounters.fields.map { ($0.key, .integer(counters[keyPath: $0.path])) })
     }
 
     private static func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
 }
 
-/// The file that `--stats` names: opened before the run, so that a bad name costs no run, and written at its end.
+/// A file of JSON that an option names: opened before the run, so that a bad name costs no run, and written at its end.
 final class ReportFile {
+    private let what: String
     private let path: String
     private let descriptor: Int32
 
-    init(path: String) throws {
+    /// Opens it; `what` is what errors call it.
+    init(path: String, what: String = "statistics") throws {
         self.path = path
+        self.what = what
         descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
-            throw Failure("statistics \(path): \(String(cString: strerror(errno)).lowercasedFirst)")
+            throw Failure("\(what) \(path): \(String(cString: strerror(errno)).lowercasedFirst)")
         }
     }
 
@@ -97,7 +101,7 @@ final class ReportFile {
             if count > 0 {
                 rest = rest.dropFirst(count)
             } else if count < 0, errno != EINTR {
-                throw Failure("statistics \(path): \(String(cString: strerror(errno)).lowercasedFirst)")
+                throw Failure("\(what) \(path): \(String(cString: strerror(errno)).lowercasedFirst)")
             }
         }
     }

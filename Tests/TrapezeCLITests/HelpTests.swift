@@ -8,7 +8,7 @@ import Testing
         let result = try run(arguments)
         #expect(result.status == 0)
         #expect(result.errors.isEmpty)
-        for command in ["run", "guests", "doctor"] { #expect(result.output.contains("\n  \(command) ")) }
+        for command in ["run", "compare", "guests", "doctor"] { #expect(result.output.contains("\n  \(command) ")) }
     }
 
     @Test func runHelpListsTheOptions() throws {
