@@ -27,7 +27,8 @@ public struct Expectation: Sendable, Hashable {
     /// has more than one admissible text; all others have exactly one.
     public let lines: [[String]]
 
-    /// Compares what a run printed with what it should have printed.
+    /// Compares what a run printed with what it should have printed. Lines that begin with `measured:` are numbers that
+    /// differ from run to run, and do not count.
     ///
     /// - Parameter console: everything the guest wrote to its serial port. Lines end in LF, or in CR LF.
     /// - Returns: nil if they agree, else one line that says where they first differ.
@@ -36,6 +37,7 @@ public struct Expectation: Sendable, Hashable {
         var found = console.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
         // Every line is ended, so what follows the last end is empty, or is a line cut short.
         if found.last?.isEmpty == true { found.removeLast() }
+        found.removeAll { $0.hasPrefix("measured:") }
 
         for (index, admissible) in lines.enumerated() {
             guard index < found.count else {
