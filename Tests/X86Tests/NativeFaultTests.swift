@@ -99,6 +99,34 @@ import X86
         #expect(try guest.run(Self.addpsMemory, state(rbx: Self.absent + 4)).0 == .raised(13))
     }
 
+    /// Of an address by RBP that is neither canonical nor aligned FXSAVE and FXRSTOR report the first, others the second.
+    @Test(
+        arguments: [
+            ([0x0f, 0xae, 0x45, 0x00], 12), ([0x48, 0x0f, 0xae, 0x4d, 0x00], 12),  // fxsave, fxrstor64
+            ([0x0f, 0xae, 0x65, 0x00], 13), ([0x0f, 0xae, 0x6d, 0x00], 13),  // xsave, xrstor
+            ([0x0f, 0x28, 0x45, 0x00], 13),  // movaps
+        ] as [([UInt8], UInt8)])
+    func reportsOneOfTwoFaults(code: [UInt8], vector: UInt8) throws {
+        let guest = try NativeTestMachine()
+        #expect(try guest.run(code, state { $0.gpr[5] = 0x387f_14d1_d4c3_2876 }).0 == .raised(vector))
+    }
+
+    /// F2 before VEX is #UD without another byte: the next page is not asked for.
+    @Test func readsNoFurtherThanTheFault() {
+        let code: [UInt8] = [0x67, 0xf2, 0xc4, 0xe1, 0x7c, 0x77]
+        let decoded = code.withUnsafeBufferPointer { DecodedInstruction($0, mode: .code64) }
+        #expect(decoded.outcome == .invalid)
+    }
+
+    /// IRET in 64-bit mode reads all of its frame before it looks at CS, which is null here: the flags, then SS, then RSP.
+    @Test(arguments: [(0, 16), (16, 0), (24, 8), (32, 0)] as [(UInt64, UInt64)])
+    func readsTheWholeFrame(present: UInt64, first: UInt64) throws {
+        let guest = try NativeTestMachine()
+        let (outcome, after) = try guest.run([0x48, 0xcf], state { $0.gpr[4] = Self.absent - present })
+        #expect(outcome == .raised(14))
+        #expect(after.cr2 == Self.absent + first)
+    }
+
     /// Loads and stores that reach into the absent page: #PF with CR2 at its first byte, and nothing written.
     @Test(
         arguments: [

@@ -173,6 +173,9 @@ private struct Decoder {
         return next >= 0xc0
     }
 
+    /// The map of a VEX prefix that raises #UD whatever follows.
+    static let noMap: UInt8 = 0xff
+
     mutating func readVEX() {
         // A VEX prefix after 66, F2, F3, LOCK or REX is #UD (SDM volume 2, section 2.3.2).
         let illegal = lock || has(TZ_PREFIX_66) || has(TZ_PREFIX_F2) || has(TZ_PREFIX_F3) || has(TZ_PREFIX_REX)
@@ -192,7 +195,7 @@ private struct Decoder {
         if last & 4 != 0 { prefixes |= UInt8(TZ_PREFIX_VEX_L) }
         mandatory = last & 3
         opcode = byte()
-        if illegal || map > 3 || map == 0 { map = 0xff }
+        if illegal || map > 3 || map == 0 { map = Self.noMap }
     }
 
     func findRow() -> UnsafeMutablePointer<OpcodeRow>? {
@@ -334,8 +337,8 @@ private struct Decoder {
                 map: map, prefix: mandatory, vex: has(TZ_PREFIX_VEX), l: has(TZ_PREFIX_VEX_L), w: rexW, opcode: opcode,
                 modrm: modRM)
         else {
-            // Without its ModRM byte no encoding can be ruled out.
-            if position >= count { overrun = true }
+            // Without its ModRM byte no encoding of a map can be ruled out.
+            if map != Self.noMap, position >= count { overrun = true }
             return decodeInvalid(into: out)
         }
         out.pointee.mnemonic = Mnemonic.native.rawValue

@@ -20,6 +20,16 @@ extension CPU {
         return try codeTarget(target, selector, offset: offset, level: selector.rpl)
     }
 
+    /// Pops (E)SP and SS of the level that is returned to; SS is read first, as CPUs do.
+    private func popOuterStack(
+        _ stack: StackCursor, _ size: Int
+    ) throws(GuestFault) -> (pointer: UInt64, ss: UInt16) {
+        var (below, stack) = (stack, stack)
+        stack.skip(UInt64(size))
+        let ss = UInt16(truncatingIfNeeded: try stack.pop(size: size))
+        return (try below.pop(size: size), ss)
+    }
+
     /// Checks an SS that was popped for a return to `level`.
     private func returnStackSegment(
         _ selector: UInt16, level: UInt8, to64Bit: Bool
@@ -66,17 +76,17 @@ extension CPU {
             rip = offset
             return refreshDerivedState()
         }
-        let target = try returnTarget(selector, offset: offset)
         stack.skip(released)
-        guard selector.rpl > cpl else {
+        // All that is read is read before the selectors are looked at.
+        let outer = selector.rpl == cpl ? nil : try popOuterStack(stack, size)
+        let target = try returnTarget(selector, offset: offset)
+        guard let outer else {
             stack.commit()
             return enter(target)
         }
-        let pointer = try stack.pop(size: size)
-        let ss = UInt16(truncatingIfNeeded: try stack.pop(size: size))
         let to64Bit = longMode && target.segment.isLong
-        let newSS = try returnStackSegment(ss, level: selector.rpl, to64Bit: to64Bit)
-        enterOuterStack(newSS, pointer &+ released, size: size, to64Bit: to64Bit)
+        let newSS = try returnStackSegment(outer.ss, level: selector.rpl, to64Bit: to64Bit)
+        enterOuterStack(newSS, outer.pointer &+ released, size: size, to64Bit: to64Bit)
         enter(target)
         dropInnerSegments(cpl: selector.rpl)
         refreshAddressGeneration()
@@ -137,6 +147,7 @@ extension CPU {
         if flags & RFLAGS.vm != 0 && cpl == 0 && size == 4 && !longMode {
             return try returnToVirtual8086(offset, selector, flags, &stack)
         }
+        let outer = in64BitMode || selector.rpl != cpl ? try popOuterStack(stack, size) : nil
         let target = try returnTarget(selector, offset: offset)
         var changed = returnedFlags(size)
         if cpl <= iopl { changed |= RFLAGS.if }
@@ -145,12 +156,10 @@ extension CPU {
             if size > 2 { changed |= RFLAGS.vif | RFLAGS.vip }
         }
         let isOutward = selector.rpl > cpl
-        if isOutward || in64BitMode {
-            let pointer = try stack.pop(size: size)
-            let ss = UInt16(truncatingIfNeeded: try stack.pop(size: size))
+        if let outer {
             let to64Bit = longMode && target.segment.isLong
-            let newSS = try returnStackSegment(ss, level: selector.rpl, to64Bit: to64Bit)
-            enterOuterStack(newSS, pointer, size: size, to64Bit: to64Bit)
+            let newSS = try returnStackSegment(outer.ss, level: selector.rpl, to64Bit: to64Bit)
+            enterOuterStack(newSS, outer.pointer, size: size, to64Bit: to64Bit)
         } else {
             stack.commit()
         }

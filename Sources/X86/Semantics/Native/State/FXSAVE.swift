@@ -78,7 +78,7 @@ let fxsave: tz_handler = { state, i in
     execute(state) { cpu throws(GuestFault) in
         try cpu.passGates(i)
         try cpu.checkImageAlignment(i, 4)
-        let linear = try cpu.alignedImageAddress(i, size: LegacyRegion.size, alignment: 16, .write)
+        let linear = try cpu.legacyImageAddress(i, .write)
         try withStateImage { image throws(GuestFault) in
             cpu.putX87(image, wide: i.pointee.hasWidePointers)
             cpu.putMXCSR(image)
@@ -95,7 +95,7 @@ let fxrstor: tz_handler = { state, i in
     execute(state) { cpu throws(GuestFault) in
         try cpu.passGates(i)
         try cpu.checkImageAlignment(i, 4)
-        let linear = try cpu.alignedImageAddress(i, size: LegacyRegion.size, alignment: 16, .read)
+        let linear = try cpu.legacyImageAddress(i, .read)
         // The last byte is asked for first, as CPUs do: a page fault tells.
         try cpu.probeLast(linear, count: LegacyRegion.size, .read)
         try withStateImage { image throws(GuestFault) in

@@ -94,4 +94,12 @@ extension CPU {
         if linear & (alignment - 1) != 0 { throw .generalProtection() }
         return linear
     }
+
+    /// The same for FXSAVE and FXRSTOR, which notice first that an address is not canonical (#SS if it is SS's).
+    func legacyImageAddress(_ i: Instruction, _ access: Access) throws(GuestFault) -> UInt64 {
+        let linear = try linearAddress(i, size: LegacyRegion.size, access)
+        if in64BitMode, !isCanonical(linear) { throw .nonCanonical }
+        if linear & 15 != 0 { throw .generalProtection() }
+        return linear
+    }
 }
