@@ -3,7 +3,7 @@
 // It begins in real mode at the page that the IPI named (Intel SDM volume 3, 9.4.4), where `place_trampoline` has copied
 // the first part; the rest is where it was linked. Tables and control registers become those of the first CPU.
 
-#include "machine.h"
+#include "long-mode.h"
 
 #define PROCESSOR_STACK 8192
 #define PROCESSORS 4
@@ -40,25 +40,7 @@ processor32:
         xor     %eax, %eax
         mov     %eax, %fs
         mov     %eax, %gs
-        mov     %cr4, %eax
-        or      $(CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT), %eax
-        mov     %eax, %cr4
-        mov     $pml4, %eax
-        mov     %eax, %cr3
-        mov     $0x80000001, %eax
-        cpuid
-        mov     $EFER_LME, %ebx
-        bt      $20, %edx
-        jnc     1f
-        or      $EFER_NXE, %ebx
-1:      mov     $MSR_EFER, %ecx
-        rdmsr
-        or      %ebx, %eax
-        wrmsr
-        mov     %cr0, %eax
-        and     $~(CR0_EM | CR0_TS), %eax
-        or      $(CR0_PG | CR0_PE | CR0_WP | CR0_NE | CR0_MP), %eax
-        mov     %eax, %cr0
+        activate_long_mode
         ljmp    $SEL_CODE64, $1f
 
         .code64
