@@ -70,9 +70,9 @@ package struct CPUModel: Sendable {
         let leaf1 = tz_cpuid(1, 0)
         let own = isHost ? Self.hostVendor : .intel
         vendor = other ?? own
-        // The named levels look the same on every host: family 6, a model without published speculation defects. AMD's
-        // is family 17H.
-        signature = isHost && vendor == own ? leaf1.eax : vendor == .intel ? 0x0008_06f8 : 0x0080_0f12
+        // The named levels look the same on every host: family 6, but a model that Intel never made. Programs choose code
+        // by model as well as by feature, and a real one would promise AVX-512 to them. AMD's is family 17H.
+        signature = isHost && vendor == own ? leaf1.eax : vendor == .intel ? 0x0005_0601 : 0x0080_0f12
         brand = isHost ? Self.hostBrand : Self.padded("Trapeze \(name) CPU")
         var features = FeatureSet()
         var missing: [Feature] = []
