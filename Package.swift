@@ -55,6 +55,10 @@ let package = Package(
             name: "cpu-benchmark",
             dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Benchmarks/CPU", swiftSettings: strictSwift),
+        .executableTarget(
+            name: "nano-benchmark",
+            dependencies: ["Comparison", "Guests", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Benchmarks/Nano", swiftSettings: strictSwift),
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
         // What several of the tests need.
