@@ -37,7 +37,7 @@ final class Replica: @unchecked Sendable {
         vm = try engine.makeVM(
             EngineConfiguration(
                 cpuModel: model.cpuModel, vcpuCount: model.vcpuCount, clock: clock, memory: memory, bus: bus,
-                trace: trace))
+                trace: trace, isParavirtual: model.isParavirtual, startDate: model.startDate))
         for region in memory.regions { try vm.map(region) }
         var vcpus: [any VirtualCPU] = []
         for id in 0..<model.vcpuCount { vcpus.append(try vm.makeVCPU(id: id)) }

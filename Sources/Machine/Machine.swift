@@ -85,7 +85,8 @@ public final class Machine: Sendable {
             engineVM = try engine.makeVM(
                 EngineConfiguration(
                     cpuModel: configuration.cpuModel, vcpuCount: count, clock: clock, memory: memory,
-                    bus: board.bus, trace: configuration.trace))
+                    bus: board.bus, trace: configuration.trace, isParavirtual: configuration.isParavirtual,
+                    startDate: configuration.date))
             let regions = memory.regions
             for region in regions { try engineVM.map(region) }
             mappedRegions = regions.count

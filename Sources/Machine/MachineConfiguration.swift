@@ -26,6 +26,8 @@ public struct MachineConfiguration: Sendable {
     public var debugOutput: @Sendable ([UInt8]) -> Void
     /// Takes what is traced.
     public var trace: (any TraceSink)?
+    /// Whether the guest is offered KVM's paravirtual interface.
+    public var isParavirtual: Bool
 
     /// Makes a definition.
     public init(
@@ -33,7 +35,8 @@ public struct MachineConfiguration: Sendable {
         clockSource: Clock.Source = .host, date: UInt64,
         exitStatus: @escaping @Sendable (UInt32) -> UInt8 = { UInt8(truncatingIfNeeded: $0) },
         serialOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in }, holdsSerialInput: Bool = false,
-        debugOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in }, trace: (any TraceSink)? = nil
+        debugOutput: @escaping @Sendable ([UInt8]) -> Void = { _ in }, trace: (any TraceSink)? = nil,
+        isParavirtual: Bool = true
     ) {
         self.boot = boot
         self.memorySize = memorySize
@@ -46,6 +49,7 @@ public struct MachineConfiguration: Sendable {
         self.holdsSerialInput = holdsSerialInput
         self.debugOutput = debugOutput
         self.trace = trace
+        self.isParavirtual = isParavirtual
     }
 }
 

@@ -18,7 +18,8 @@ extension VirtualMachineConfiguration {
             boot: bootLoader.bootSource, memorySize: memorySize, cpuCount: cpuCount, cpuModel: cpuModel,
             clockSource: clockSource == .host ? .host : .instructions,
             date: UInt64(max(0, date.timeIntervalSince1970) * 1e9), exitStatus: { exitPortMode.status(of: $0) },
-            serialOutput: { serialPort?.receive($0) }, holdsSerialInput: holdsSerialInput, trace: trace)
+            serialOutput: { serialPort?.receive($0) }, holdsSerialInput: holdsSerialInput, trace: trace,
+            isParavirtual: paravirtualInterface == .kvm)
         do throws(MachineError) {
             guard let saved else { return try Machine(definition, engine: engine) }
             return try Machine(definition, engine: engine, restoring: saved)

@@ -16,6 +16,8 @@ public struct VirtualMachineConfiguration: Sendable {
     /// The CPU model that CPUID describes: one of `cpuModels`, then, after commas, features to add (+FEATURE) or to leave
     /// out (-FEATURE), and vendor=intel or vendor=amd for another vendor's name and ways.
     public var cpuModel = "host"
+    /// The interface by which a guest that knows of it saves itself sensitive instructions.
+    public var paravirtualInterface = ParavirtualInterface.kvm
     /// Which engine runs the guest's instructions.
     public var engine = EngineSelection.auto
     /// What drives the machine's time.
@@ -64,6 +66,14 @@ public struct DebugServerConfiguration: Sendable, Equatable {
         self.endpoint = endpoint
         self.waitsForDebugger = waitsForDebugger
     }
+}
+
+/// An interface between a hypervisor and guests that know they have one. Any engine offers it.
+public enum ParavirtualInterface: String, Sendable, CaseIterable {
+    /// KVM's: its signature in CPUID, its clock, steal time and hypercalls (Linux, Documentation/virt/kvm/x86).
+    case kvm
+    /// None: CPUID names Trapeze and offers nothing.
+    case off
 }
 
 /// What drives a machine's time.

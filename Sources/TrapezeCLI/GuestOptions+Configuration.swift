@@ -63,6 +63,7 @@ extension GuestOptions {
         configuration.memorySize = memory.bytes
         configuration.cpuCount = cpuCount
         configuration.cpuModel = cpu
+        configuration.paravirtualInterface = paravirt
         configuration.exitPortMode = exitPort
         return configuration
     }

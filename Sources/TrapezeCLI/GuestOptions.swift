@@ -76,9 +76,16 @@ struct GuestOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "What guests that know of hypervisors are offered: kvm (KVM's clock and hypercalls), or off.",
+            valueName: "interface"))
+    var paravirt = ParavirtualInterface.kvm
+
+    @Option(
+        help: ArgumentHelp(
             "The exit status for a value V that the guest writes to port 0xf4: value (V), or isa-debug ((V<<1)|1, as "
                 + "QEMU).", valueName: "mode"))
     var exitPort = ExitPortMode.value
 }
 
 extension DebianKernel: ExpressibleByArgument {}
+extension ParavirtualInterface: ExpressibleByArgument {}

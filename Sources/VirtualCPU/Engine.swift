@@ -75,11 +75,15 @@ public struct EngineConfiguration: Sendable {
     public var bus: any Bus
     /// Takes traced events, if anything is traced. An engine tells it of those kinds that its capabilities name.
     public var trace: (any TraceSink)?
+    /// Whether guests are offered KVM's paravirtual interface: its CPUID leaves, MSRs and hypercalls.
+    public var isParavirtual: Bool
+    /// The date at the clock's zero, in nanoseconds since 1970 UTC, for a guest that asks through that interface.
+    public var startDate: UInt64
 
     /// Makes a configuration.
     public init(
         cpuModel: String, vcpuCount: Int, clock: Clock, memory: GuestMemory, bus: any Bus,
-        trace: (any TraceSink)? = nil
+        trace: (any TraceSink)? = nil, isParavirtual: Bool = false, startDate: UInt64 = 0
     ) {
         self.cpuModel = cpuModel
         self.vcpuCount = vcpuCount
@@ -87,6 +91,8 @@ public struct EngineConfiguration: Sendable {
         self.memory = memory
         self.bus = bus
         self.trace = trace
+        self.isParavirtual = isParavirtual
+        self.startDate = startDate
     }
 }
 

@@ -18,7 +18,7 @@ import Testing
             "--engine", "--kernel", "-kernel", "--initrd", "-initrd", "--append", "-append", "--firmware", "-bios",
             "--flat", "--memory", "-m", "--cpus", "-smp", "--cpu", "--serial", "--clock", "--timeout", "--stats",
             "--exit-port", "--on-reset", "--verbose", "--debian-kernel", "--userland", "--gdb",
-            "--wait",
+            "--wait", "--paravirt",
         ] {
             #expect(result.output.contains(option), "\(option)")
         }

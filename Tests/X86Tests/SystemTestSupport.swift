@@ -28,9 +28,11 @@ struct TrapMachine {
 
     /// Prepares `code` to run; `adjust` changes the state that it begins with.
     init(
-        _ mode: TestMode, model: String = "host", code: [UInt8], _ adjust: (inout CPUState) -> Void = { _ in }
+        _ mode: TestMode, model: String = "host", code: [UInt8], isParavirtual: Bool = false, startDate: UInt64 = 0,
+        clock: Clock = Clock(source: .host), _ adjust: (inout CPUState) -> Void = { _ in }
     ) throws {
-        machine = try TestMachine(mode, code: code, model: model)
+        machine = try TestMachine(
+            mode, code: code, model: model, clock: clock, isParavirtual: isParavirtual, startDate: startDate)
         self.mode = mode
         let memory = machine.memory
         let code0: UInt64 = mode == .long64 ? 0x00af_9b00_0000_ffff : 0x00cf_9b00_0000_ffff

@@ -1,5 +1,6 @@
 // A vCPU with memory and no devices, set up in a given mode: what the CPU's tests run guest code on.
 
+import Foundation
 import Memory
 import Synchronization
 import VirtualCPU
@@ -8,8 +9,14 @@ import X86
 /// A bus that records what is written to it.
 final class RecordingBus: Bus {
     let writes = Mutex<[(port: UInt16, value: UInt32)]>([])
+    /// Microseconds that a write takes.
+    let delay = Mutex<UInt32>(0)
     func readPort(_ port: UInt16, size: Int) -> UInt32 { .max }
-    func writePort(_ port: UInt16, size: Int, value: UInt32) { writes.withLock { $0.append((port, value)) } }
+    func writePort(_ port: UInt16, size: Int, value: UInt32) {
+        writes.withLock { $0.append((port, value)) }
+        let delay = delay.withLock { $0 }
+        if delay > 0 { usleep(delay) }
+    }
     func readMMIO(_ address: UInt64, size: Int) -> UInt64 { .max }
     func writeMMIO(_ address: UInt64, size: Int, value: UInt64) {}
     func acknowledgeInterrupt() -> UInt8 { 0xff }
@@ -33,10 +40,15 @@ struct TestMachine {
     let vm: any EngineVM
     let vcpu: any VirtualCPU
 
-    init(_ mode: TestMode, code: [UInt8], model: String = "host", clock: Clock = Clock(source: .host)) throws {
+    init(
+        _ mode: TestMode, code: [UInt8], model: String = "host", clock: Clock = Clock(source: .host),
+        isParavirtual: Bool = false, startDate: UInt64 = 0
+    ) throws {
         memory = try GuestMemory(size: 16 << 20)
         vm = try InterpretEngine().makeVM(
-            EngineConfiguration(cpuModel: model, vcpuCount: 1, clock: clock, memory: memory, bus: bus))
+            EngineConfiguration(
+                cpuModel: model, vcpuCount: 1, clock: clock, memory: memory, bus: bus,
+                isParavirtual: isParavirtual, startDate: startDate))
         for region in memory.regions { try vm.map(region) }
         vcpu = try vm.makeVCPU(id: 0)
         try memory.write(code, at: GuestPhysicalAddress(Self.codeAddress))

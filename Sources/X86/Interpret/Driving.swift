@@ -10,6 +10,7 @@ extension SoftwareCPU {
     package func beginRunning() {
         requests.running.store(true, ordering: .sequentiallyConsistent)
         if state.pointee.activity != UInt8(TZ_ACTIVE) { requestAttention() }
+        beginParavirtual()
     }
 
     /// See `beginRunning`.

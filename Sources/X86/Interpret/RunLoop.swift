@@ -12,6 +12,7 @@ extension SoftwareCPU {
         let limit = budget.map { state.pointee.instructions &+ $0 } ?? .max
         startCounting()
         defer { stopCounting() }
+        beginParavirtual()
         while true {
             // The budget comes first: an interrupt that waits when it ends is delivered by the next run.
             let remaining = limit &- state.pointee.instructions
@@ -134,6 +135,7 @@ extension SoftwareCPU {
         // Interrupts wait in the local APIC until after the startup IPI.
         if state.pointee.activity == UInt8(TZ_WAIT_FOR_SIPI) { return .waitingForStartup }
         let due = attention & UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT)
+        if due != 0 { cpu.updateStealTime() }
         if due != 0, holdsInterrupts {
             _ = tz_atomic_or(&state.pointee.attention, due)
         } else if due != 0, cpu.deliverDueInterrupt() {

@@ -23,6 +23,10 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     var debug = DebugWork()
     /// MSRs that are stored, with no effect on a software CPU.
     var storedRegisters = StoredRegisters()
+    /// The account of steal time.
+    var stealTime = StealTime()
+    /// A state was imported: the guest's clock page may tell another time than the counter does now.
+    var paravirtualClockIsStale = false
     /// An interrupt is pending that the guest cannot take yet.
     var waitsForWindow = false
     /// The time of a clock that counts instructions.

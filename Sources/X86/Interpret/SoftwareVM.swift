@@ -14,6 +14,10 @@ package final class SoftwareVM: EngineVM, @unchecked Sendable {
     let memory: GuestMemory
     package let model: CPUModel
     package let trace: (any TraceSink)?
+    /// Whether guests are offered KVM's paravirtual interface.
+    let isParavirtual: Bool
+    /// The date at the clock's zero, in nanoseconds since 1970 UTC.
+    let startDate: UInt64
     var slots = MemorySlots()
     private(set) var vcpus: [SoftwareCPU] = []
     /// The vCPUs' local APICs, for routing.
@@ -36,6 +40,8 @@ package final class SoftwareVM: EngineVM, @unchecked Sendable {
         clock = configuration.clock
         memory = configuration.memory
         trace = configuration.trace
+        isParavirtual = configuration.isParavirtual
+        startDate = configuration.startDate
         let model = try CPUModel(describedBy: configuration.cpuModel)
         guard model.missing.isEmpty else {
             let names = model.missing.map { String(describing: $0) }.joined(separator: ", ")

@@ -13,6 +13,8 @@ struct CPUIDContext {
     var ospke: Bool
     var apicEnabled: Bool
     var in64BitMode: Bool
+    /// KVM's interface is offered.
+    var isParavirtual = false
 }
 
 extension CPUModel {
@@ -20,15 +22,22 @@ extension CPUModel {
     private var maximumLeaf: UInt32 { vendor == .intel ? 0x16 : 0xd }
     /// Highest extended leaf.
     private var maximumExtendedLeaf: UInt32 { vendor == .intel ? 0x8000_0008 : 0x8000_0021 }
-    /// Signature of the hypervisor leaf: 12 characters.
+    /// Signatures of the hypervisor leaf, 12 characters: our own, and KVM's, by which guests know the interface.
     private static let hypervisor: (UInt32, UInt32, UInt32) = (0x7061_7254, 0x5465_7a65, 0x7a70_6172)
+    private static let kvm: (UInt32, UInt32, UInt32) = (0x4b4d_564b, 0x564b_4d56, 0x4d)
+    /// The parts of KVM's interface that there are, by bit (Linux, Documentation/virt/kvm/x86/cpuid.rst): the clock under
+    /// its old and its new MSRs, no delay after port I/O, steal time, IPIs by hypercall, and a counter that all vCPUs
+    /// share.
+    private static let kvmFeatures: UInt32 = [0, 1, 3, 5, 11, 24].reduce(0) { $0 | 1 << $1 }
 
     /// The answer to CPUID with the given EAX and ECX.
     func cpuid(_ leaf: UInt32, _ subleaf: UInt32, _ context: CPUIDContext) -> tz_cpuid_result {
         switch leaf {
         case 0x4000_0000:
-            let (b, c, d) = Self.hypervisor
-            return tz_cpuid_result(eax: 0x4000_0000, ebx: b, ecx: c, edx: d)
+            let (b, c, d) = context.isParavirtual ? Self.kvm : Self.hypervisor
+            return tz_cpuid_result(eax: context.isParavirtual ? 0x4000_0001 : 0x4000_0000, ebx: b, ecx: c, edx: d)
+        case 0x4000_0001 where context.isParavirtual:
+            return tz_cpuid_result(eax: Self.kvmFeatures, ebx: 0, ecx: 0, edx: 0)
         case 0x4000_0001...0x4fff_ffff: return tz_cpuid_result()
         case 0x8000_0000...0xffff_ffff:
             if leaf <= maximumExtendedLeaf { return extended(leaf, subleaf, context) }

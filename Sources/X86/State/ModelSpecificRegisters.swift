@@ -56,12 +56,14 @@ enum MSR {
     static let busUnitConfiguration2: UInt32 = 0xc001_102a
 }
 
-/// Registers that are stored and have no effect on a software CPU: memory types, and AMD's configuration registers.
+/// Registers that are stored and have no effect on a software CPU: memory types, and AMD's configuration registers. Those of
+/// KVM's interface are kept here, too.
 struct StoredRegisters {
     private var values: [UInt32: UInt64] = {
         var values: [UInt32: UInt64] = [MSR.mtrrDefaultType: 0, MSR.machineCheckStatus: 0]
         for number in MSR.mtrrVariable { values[number] = 0 }
         for number in MSR.mtrrFixed { values[number] = 0 }
+        for number in KVMRegister.all { values[number] = 0 }
         for number in [
             MSR.syscfg, MSR.topMemory, MSR.topMemory2, MSR.northbridge, MSR.interruptPending,
             MSR.loadStoreConfiguration,

@@ -77,6 +77,7 @@ extension SoftwareCPU {
         }
         storedRegisters = StoredRegisters()
         for (number, value) in neutral.msrs { storedRegisters[number] = value }
+        paravirtualClockIsStale = true
         state.pointee.tsc_offset = neutral.tsc &- vm.clock.now()
         localAPIC.setTSCOffset(state.pointee.tsc_offset)
         cpu.importXSAVE(neutral.xsave)
@@ -115,6 +116,8 @@ extension SoftwareCPU {
         for register in Self.storedMSRs { neutral.msrs[register.number] = state.pointee[keyPath: register.field] }
         for (number, value) in storedRegisters.all { neutral.msrs[number] = value }
         neutral.msrs[MSR.efer] = 0
+        // What the guest's memory is used for after INIT, nobody knows.
+        for number in KVMRegister.all { neutral.msrs[number] = 0 }
         load(neutral, afterINIT: true)
     }
 

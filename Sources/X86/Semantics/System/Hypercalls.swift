@@ -1,6 +1,6 @@
-// Hypercalls: VMCALL on an Intel model, VMMCALL on an AMD model, with the numbers and registers of KVM's interface, which
-// guests know (Linux, Documentation/virt/kvm/x86/hypercalls.rst): number in RAX, arguments in RBX, RCX, RDX and RSI, result
-// in RAX. CPUID does not announce them.
+// Hypercalls, with the numbers and registers of KVM's interface, which guests know (Linux,
+// Documentation/virt/kvm/x86/hypercalls.rst): number in RAX, arguments in RBX, RCX, RDX and RSI, result in RAX. Both
+// vendors' instructions, VMCALL and VMMCALL, are taken on every model. Without the interface both are #UD.
 
 import CPrimitives
 import LocalAPIC
@@ -8,19 +8,22 @@ import LocalAPIC
 /// KVM's hypercall numbers and errors.
 private enum Hypercall {
     static let sendIPI: UInt64 = 10
-    /// Hints that ask for no more than the host's scheduler does by itself.
+    static let clockPairing: UInt64 = 9
+    /// Hints that ask for no more than the host's scheduler does by itself; and the poll of a local APIC that is shared
+    /// with the host, which ours is not.
+    static let pollAPIC: UInt64 = 1
     static let kickCPU: UInt64 = 5
     static let yield: UInt64 = 11
 
     static let notPermitted: Int64 = -1
     static let invalid: Int64 = -22
+    static let notSupported: Int64 = -95
     static let unknown: Int64 = -1000
 }
 
 extension CPU {
-    /// The instruction of the other vendor is #UD.
-    func hypercall(_ vendor: CPUVendor) throws(GuestFault) {
-        guard translation.pointee.vendor == vendor, protectedMode else { throw .invalidOpcode }
+    func hypercall() throws(GuestFault) {
+        guard owner.vm.isParavirtual, protectedMode else { throw .invalidOpcode }
         state.pointee.counters.hypercalls &+= 1
         let result = cpl == 0 ? perform() : Hypercall.notPermitted
         self[.rax] = in64BitMode ? UInt64(bitPattern: result) : UInt64(bitPattern: result) & 0xffff_ffff
@@ -32,7 +35,9 @@ extension CPU {
         case Hypercall.sendIPI:
             return sendIPIs(
                 [self[.rbx] & mask, self[.rcx] & mask], first: self[.rdx] & mask, command: self[.rsi] & mask)
-        case Hypercall.kickCPU, Hypercall.yield: return 0
+        case Hypercall.pollAPIC, Hypercall.kickCPU, Hypercall.yield: return 0
+        // The date comes from no clock that a counter of the guest's could be read with.
+        case Hypercall.clockPairing: return Hypercall.notSupported
         default: return Hypercall.unknown
         }
     }

@@ -64,7 +64,7 @@ extension CPU {
         case MSR.gsBase: return segment(.gs).pointee.base
         case MSR.kernelGSBase: return s.kernel_gs_base
         case MSR.tscAux where has(.rdtscp) || has(.rdpid): return s.tsc_aux
-        default: return constantMSR(number) ?? storedMSR(number)
+        default: return paravirtualMSR(number) ?? constantMSR(number) ?? storedMSR(number)
         }
     }
 
@@ -84,7 +84,13 @@ extension CPU {
         }
     }
 
+    private func paravirtualMSR(_ number: UInt32) -> UInt64? {
+        guard owner.vm.isParavirtual, let register = KVMRegister.canonical(number) else { return nil }
+        return owner.storedRegisters[register]
+    }
+
     private func storedMSR(_ number: UInt32) -> UInt64? {
+        if KVMRegister.canonical(number) != nil { return nil }
         if number >= 0xc001_0000 && isIntel { return nil }
         return owner.storedRegisters[number]
     }
@@ -152,6 +158,9 @@ extension CPU {
     }
 
     private func setStoredMSR(_ number: UInt32, _ value: UInt64) -> Bool {
+        if owner.vm.isParavirtual, let register = KVMRegister.canonical(number) {
+            return setParavirtual(register, value)
+        }
         guard storedMSR(number) != nil, isValid(number, value) else { return false }
         owner.storedRegisters[number] = value
         return true
@@ -189,6 +198,7 @@ extension CPU {
     private func moveTimeStampCounter(by change: UInt64) {
         state.pointee.tsc_offset &+= change
         owner.localAPIC.setTSCOffset(state.pointee.tsc_offset)
+        updateParavirtualClock()
     }
 
     private func setAPICBase(_ value: UInt64) -> Bool {

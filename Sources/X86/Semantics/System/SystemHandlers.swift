@@ -137,8 +137,7 @@ private func serviceHandler(_ mnemonic: Mnemonic) -> tz_handler? {
     case .pcommit: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.require(.pcommit) } }
     case .mfence: { _, _ in fence() }
     case .prefetch, .cldemote, .lfence, .sfence: { _, _ in }
-    case .vmcall: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.hypercall(.intel) } }
-    case .vmmcall: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.hypercall(.amd) } }
+    case .vmcall, .vmmcall: { s, _ in execute(s) { cpu throws(GuestFault) in try cpu.hypercall() } }
     case .monitor, .mwait, .rsm: { s, _ in execute(s) { _ throws(GuestFault) in throw .invalidOpcode } }
     default: nil
     }

@@ -43,7 +43,8 @@ extension CPU {
             apicID: UInt32(truncatingIfNeeded: owner.id), vcpuCount: UInt32(max(owner.vm.vcpus.count, 1)),
             xcr0: state.pointee.xcr0, osxsave: state.pointee.cr4 & CR4.osxsave != 0,
             ospke: state.pointee.cr4 & CR4.pke != 0,
-            apicEnabled: owner.localAPIC.baseMSR & 1 << 11 != 0, in64BitMode: in64BitMode)
+            apicEnabled: owner.localAPIC.baseMSR & 1 << 11 != 0, in64BitMode: in64BitMode,
+            isParavirtual: owner.vm.isParavirtual)
         let answer = owner.vm.model.cpuid(
             UInt32(truncatingIfNeeded: self[.rax]), UInt32(truncatingIfNeeded: self[.rcx]), context)
         self[.rax] = UInt64(answer.eax)
