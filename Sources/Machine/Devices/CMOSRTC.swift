@@ -242,6 +242,8 @@ package final class CMOSRTC: PortDevice, StatefulDevice {
         catchUp()
         let flags = state.flags
         state.flags = 0
+        // The line falls even if the next tick is due by now: without an edge there is no further interrupt.
+        line.set(false)
         refresh()
         return flags | (flags & state.registerB & 0x70 != 0 ? C.request : 0)
     }
