@@ -75,14 +75,19 @@ import VirtualCPU
 
     @Test(arguments: [("intel", 0xc1), ("amd", 0xd9)] as [(String, UInt8)])
     func hypercallsAnswer(vendor: String, opcode: UInt8) throws {
-        func call(_ number: UInt64, opcode: UInt8, _ arguments: [UInt64] = [0, 0, 0, 0]) throws -> TrapOutcome {
-            try TrapMachine(.long64, model: "host,vendor=\(vendor)", code: [0x0f, 0x01, opcode, 0xf4]) { state in
+        func call(
+            _ number: UInt64, opcode: UInt8, _ arguments: [UInt64] = [0, 0, 0, 0], isParavirtual: Bool = true
+        ) throws -> TrapOutcome {
+            let code: [UInt8] = [0x0f, 0x01, opcode, 0xf4]
+            return try TrapMachine(
+                .long64, model: "host,vendor=\(vendor)", code: code, isParavirtual: isParavirtual
+            ) { state in
                 state.gpr[0] = number
                 for (register, value) in zip([3, 1, 2, 6], arguments) { state.gpr[register] = value }
                 state.localAPIC.registers[0x0f] = 0x1ff
             }.run()
         }
-        #expect(try call(0, opcode: opcode ^ 0x18).vector == 6, "the other vendor's instruction")
+        #expect(try call(0, opcode: opcode, isParavirtual: false).vector == 6, "no hypervisor's interface")
         #expect(try call(1234, opcode: opcode).state.gpr[0] == UInt64(bitPattern: -1000))
         #expect(try call(11, opcode: opcode).state.gpr[0] == 0)
         #expect(try call(10, opcode: opcode, [0xffff_ffff, 0, 0xffff_ffff, 0]).state.gpr[0] == 0, "no such IDs")
