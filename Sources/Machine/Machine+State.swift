@@ -40,7 +40,7 @@ extension Machine {
             return MachineState(
                 time: clock.now(), turn: countedThread?.turn ?? 0, cpus: try vcpus.map { try $0.exportState() },
                 engineChips: try engineVM.exportChips(), devices: try board.exportStates(), memorySize: memory.size,
-                memory: memory.regions.flatMap(Self.contents))
+                memory: memory.regions.flatMap(contents))
         } catch {
             throw .state("\(error)")
         }
@@ -74,7 +74,7 @@ extension Machine {
     }
 
     /// The runs of pages in a region that hold anything but zeros; a ROM is one run.
-    private static func contents(of region: MemoryRegion) -> [MachineState.MemoryContents] {
+    private func contents(of region: MemoryRegion) -> [MachineState.MemoryContents] {
         func run(_ first: UInt64, _ end: UInt64) -> MachineState.MemoryContents {
             MachineState.MemoryContents(
                 address: region.base.rawValue + first,
@@ -82,19 +82,20 @@ extension Machine {
         }
         if region.readOnly { return [run(0, region.size)] }
         var runs: [MachineState.MemoryContents] = []
-        var start: UInt64?
-        for page in stride(from: 0, to: region.size, by: Int(pageSize)) {
-            // Looking at a page that nobody wrote would make the host provide it.
-            let words = UnsafeRawBufferPointer(start: region.host + Int(page), count: Int(pageSize))
-            let used =
-                region.dirty[Int(page >> pageShift)] != 0 && words.bindMemory(to: UInt64.self).contains { $0 != 0 }
-            if used, start == nil { start = page }
-            if !used, let first = start {
-                runs.append(run(first, page))
-                start = nil
+        // Looking at a page that nobody wrote would make the host provide it.
+        for range in memory.populatedRanges(of: region) {
+            var start: UInt64?
+            for page in stride(from: range.lowerBound, to: range.upperBound, by: Int(pageSize)) {
+                let words = UnsafeRawBufferPointer(start: region.host + Int(page), count: Int(pageSize))
+                let used = words.bindMemory(to: UInt64.self).contains { $0 != 0 }
+                if used, start == nil { start = page }
+                if !used, let first = start {
+                    runs.append(run(first, page))
+                    start = nil
+                }
             }
+            if let first = start { runs.append(run(first, range.upperBound)) }
         }
-        if let first = start { runs.append(run(first, region.size)) }
         return runs
     }
 }

@@ -170,6 +170,30 @@ public final class GuestMemory: Sendable {
         return region.host + Int(offset)
     }
 
+    // lseek(2)'s SEEK_DATA and SEEK_HOLE, which Linux has and POSIX does not.
+    private static let seekData: Int32 = 3
+    private static let seekHole: Int32 = 4
+
+    /// Where a region of RAM holds anything: ranges of whole pages, from its start, outside of which the host has provided no
+    /// memory yet and all bytes are 0. Of a region without a file behind it: all of it.
+    public func populatedRanges(of region: MemoryRegion) -> [Range<UInt64>] {
+        guard !region.readOnly else { return [0..<region.size] }
+        let start = region.base.rawValue == Self.highStart ? Int(Self.holeStart) : 0
+        var ranges: [Range<UInt64>] = []
+        var position = start
+        while position < start + Int(region.size) {
+            let first = lseek(descriptor, position, Self.seekData)
+            guard first >= 0, first < start + Int(region.size) else { break }
+            let end = lseek(descriptor, first, Self.seekHole)
+            guard end > first else { break }
+            let page = Int(pageSize)
+            let last = min((end + page - 1) & ~(page - 1), start + Int(region.size))
+            ranges.append(UInt64(first & ~(page - 1) - start)..<UInt64(last - start))
+            position = last
+        }
+        return ranges
+    }
+
     // MARK: Regions
 
     @discardableResult

@@ -105,6 +105,8 @@ public struct CPUState: Equatable, Codable, Sendable {
     public var shadow = InterruptShadow()
     /// An exception that was raised but is not delivered yet.
     public var pendingException: PendingException?
+    /// The vector of an external interrupt that was acknowledged (it is in service) but is not delivered yet.
+    public var acknowledgedInterrupt: UInt8?
     /// A debug exception (#DB) that is to be delivered as a trap before the next instruction.
     public var pendingDebugTrap: Bool = false
     /// An NMI that waits.

@@ -44,6 +44,12 @@ public struct Counters: Equatable, Codable, Sendable {
     public var linksMade: UInt64?
     /// Links that were cut because blocks went or addresses led elsewhere.
     public var linksCut: UInt64?
+    /// Times that the CPU left guest mode for the host.
+    public var exits: UInt64?
+    /// Instructions that the host's kernel emulated.
+    public var emulatedInstructions: UInt64?
+    /// Instructions that the kernel could not emulate, and the interpreter executed.
+    public var assists: UInt64?
     /// Times that `run` returned because of a kick.
     public var kicks: UInt64?
 
@@ -72,7 +78,8 @@ public struct Counters: Equatable, Codable, Sendable {
             ("tlbFlushes", \.tlbFlushes), ("blocksDecoded", \.blocksDecoded),
             ("codeInvalidations", \.codeInvalidations), ("blocksTranslated", \.blocksTranslated),
             ("blocksInterpreted", \.blocksInterpreted), ("generatedCodeEntries", \.generatedCodeEntries),
-            ("linksMade", \.linksMade), ("linksCut", \.linksCut), ("kicks", \.kicks),
+            ("linksMade", \.linksMade), ("linksCut", \.linksCut), ("exits", \.exits),
+            ("emulatedInstructions", \.emulatedInstructions), ("assists", \.assists), ("kicks", \.kicks),
         ]
     }
 }

@@ -15,6 +15,12 @@ public protocol Engine: Sendable {
     func makeVM(_ configuration: EngineConfiguration) throws(EngineError) -> any EngineVM
 }
 
+/// An engine that works where it is slow, too: `auto` asks it first.
+public protocol ChosenBySpeed: Engine {
+    /// Why `auto` is not to take it though it works here, in one line; nil if it may. Not for every call: it may take a while.
+    func reasonAgainstAutomaticChoice() -> String?
+}
+
 /// What `Engine.probe()` found.
 public enum EngineAvailability: Sendable, Equatable {
     /// The engine works here.

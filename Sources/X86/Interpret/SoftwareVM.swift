@@ -27,22 +27,28 @@ package final class SoftwareVM: EngineVM, @unchecked Sendable {
 
     /// Makes a VM that follows writes to its memory from outside its vCPUs.
     package static func make(_ configuration: EngineConfiguration) throws(EngineError) -> SoftwareVM {
+        try make(configuration, model: CPUModel(describedBy: configuration.cpuModel))
+    }
+
+    /// The same with a model that somebody else has chosen.
+    package static func make(
+        _ configuration: EngineConfiguration, model: CPUModel
+    ) throws(EngineError) -> SoftwareVM {
         _ = try NativeCode.shared.get()
-        let vm = try SoftwareVM(configuration)
+        let vm = try SoftwareVM(configuration, model: model)
         configuration.memory.observeWrites { [weak vm] address, size in
             vm?.codeBytesWritten(address.rawValue, size: size, by: nil)
         }
         return vm
     }
 
-    private init(_ configuration: EngineConfiguration) throws(EngineError) {
+    private init(_ configuration: EngineConfiguration, model: CPUModel) throws(EngineError) {
         bus = configuration.bus
         clock = configuration.clock
         memory = configuration.memory
         trace = configuration.trace
         isParavirtual = configuration.isParavirtual
         startDate = configuration.startDate
-        let model = try CPUModel(describedBy: configuration.cpuModel)
         guard model.missing.isEmpty else {
             let names = model.missing.map { String(describing: $0) }.joined(separator: ", ")
             throw EngineError("the CPU model '\(model.name)' needs what this host's CPU does not have: \(names)")

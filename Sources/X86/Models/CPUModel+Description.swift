@@ -5,7 +5,7 @@ import VirtualCPU
 
 extension CPUModel {
     /// The model that a description means. Throws an error of one line that says what is wrong with it.
-    init(describedBy description: String) throws(EngineError) {
+    package init(describedBy description: String) throws(EngineError) {
         var words = description.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         let name = words.removeFirst()
         var vendor: CPUVendor?
@@ -40,8 +40,13 @@ extension CPUModel {
                 features.remove(entry.feature)
             }
         }
-        for (feature, needed) in Self.dependencies where !features.contains(needed) { features.remove(feature) }
+        Self.removeDependents(&features)
         self.init(base, features: features, without: changes.filter { !$0.isAdded }.map(\.feature.feature))
+    }
+
+    /// Takes out what is nothing without a feature that is not there.
+    static func removeDependents(_ features: inout FeatureSet) {
+        for (feature, needed) in dependencies where !features.contains(needed) { features.remove(feature) }
     }
 
     /// What is nothing without something else, in an order in which one pass is enough.

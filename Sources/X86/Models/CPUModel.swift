@@ -18,7 +18,7 @@ enum CPUVendor: Sendable {
 
 /// A CPU as offered to a guest.
 package struct CPUModel: Sendable {
-    let name: String
+    package let name: String
     let vendor: CPUVendor
     /// EAX of leaf 1: family, model and stepping.
     let signature: UInt32

@@ -100,6 +100,7 @@ extension SoftwareCPU {
             state.pointee.fault_pending = 1
             cpu.deliverPendingFault()
         }
+        if let vector = neutral.acknowledgedInterrupt { cpu.deliverInterrupt(vector: vector) }
         requestAttention()
         if neutral.nmiPending { localAPIC.postNMI() }
     }
