@@ -28,12 +28,17 @@ let package = Package(
         .target(
             name: "Translator", dependencies: ["X86", "VirtualCPU", "LocalAPIC", "Memory", "CPrimitives"],
             swiftSettings: strictSwift),
+        // The kernel's interface to hardware virtualization, and the engine on top of it.
+        .target(name: "CKVM", path: "CKVM", cSettings: strictC),
+        .target(
+            name: "KVM", dependencies: ["CKVM", "X86", "VirtualCPU", "Memory", "CPrimitives"],
+            swiftSettings: strictSwift),
         .target(name: "Machine", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(name: "GDBStub", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(name: "Comparison", dependencies: ["VirtualCPU", "Memory"], swiftSettings: strictSwift),
         .target(
             name: "Trapeze",
-            dependencies: ["Machine", "Comparison", "X86", "Translator", "GDBStub", "VirtualCPU", "Memory"],
+            dependencies: ["Machine", "Comparison", "X86", "Translator", "KVM", "GDBStub", "VirtualCPU", "Memory"],
             swiftSettings: strictSwift),
         .target(name: "CTerminal", cSettings: strictC),
         .executableTarget(
@@ -78,6 +83,9 @@ let package = Package(
             name: "SuiteTests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
         .testTarget(
             name: "TranslatorTests", dependencies: ["Translator", "X86", "VirtualCPU", "Memory"],
+            swiftSettings: strictSwift),
+        .testTarget(
+            name: "KVMTests", dependencies: ["KVM", "CKVM", "X86", "VirtualCPU", "Memory", "TestSupport"],
             swiftSettings: strictSwift),
         // The decoder, compared with others that the machine may have.
         .target(name: "Disassemblers", cSettings: strictC),

@@ -1,5 +1,6 @@
 // The one place that names every engine, and where `auto` decides. A new engine is one more line in `engines`.
 
+import KVM
 import Translator
 import VirtualCPU
 import X86
@@ -61,12 +62,10 @@ public struct EngineDecision: Sendable {
 /// All engines, by name.
 public enum EngineRegistry {
     /// The engines of this version, the one that `auto` prefers first.
-    package static var engines: [any Engine] { [InterpretEngine(), TranslateEngine()] }
+    package static var engines: [any Engine] { [KVMEngine(), InterpretEngine(), TranslateEngine()] }
 
     /// Modes of virtualization that have a name here but no engine yet.
     private static let planned: [(name: String, summary: String)] = [
-        ("kvm", "hardware-assisted virtualization, through /dev/kvm"),
-        ("translate", "full virtualization by dynamic binary translation"),
         ("static", "full virtualization by static binary translation"),
         ("trap", "trap-and-emulate with ring compression"),
     ]
@@ -90,6 +89,23 @@ public enum EngineRegistry {
             .map { EngineStatus(name: $0.name, summary: $0.summary, availability: .notBuilt) }
     }
 
+    /// This host's KVM: whether and how fast it runs guests, and which of the capabilities that Trapeze makes use of it has,
+    /// by their names without KVM_CAP_.
+    public static func describeKVM() -> (summary: String, capabilities: (present: String, absent: String)?) {
+        do throws(EngineError) {
+            let all = try KVMEngine.describeCapabilities()
+            let present = all.filter { $0.value > 0 }.map { $0.value > 1 ? "\($0.name)=\($0.value)" : $0.name }
+            let absent = all.filter { $0.value <= 0 }.map { "\($0.name) (\($0.purpose))" }
+            let slow = KVMEngine().reasonAgainstAutomaticChoice()
+            return (
+                slow.map { "opens, but \($0)" } ?? "opens, and guests run at hardware speed",
+                (present.joined(separator: " "), absent.joined(separator: ", "))
+            )
+        } catch {
+            return (error.description, nil)
+        }
+    }
+
     /// Chooses the engine for a selection.
     ///
     /// - Throws: `ConfigurationError` with the reason `unknownEngine` or `engineUnavailable`.
@@ -101,15 +117,18 @@ public enum EngineRegistry {
     }
 
     private static func automatic() throws(ConfigurationError) -> EngineDecision {
-        var passedOver = planned.prefix(1).filter { kvm in !engines.contains { $0.name == kvm.name } }
-            .map { "\($0.name) is not built into this version" }
+        var passedOver: [String] = []
         for engine in engines {
             switch engine.probe() {
             case .available:
+                if let reason = (engine as? any ChosenBySpeed)?.reasonAgainstAutomaticChoice() {
+                    passedOver.append("not \(engine.name): \(reason)")
+                    continue
+                }
                 let reason = passedOver.isEmpty ? engine.summary : passedOver.joined(separator: ", ")
                 return EngineDecision(name: engine.name, reason: reason, engine: engine)
             case .unavailable(let reason):
-                passedOver.append("\(engine.name): \(reason)")
+                passedOver.append("not \(engine.name): \(reason)")
             }
         }
         throw ConfigurationError(

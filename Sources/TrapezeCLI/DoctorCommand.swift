@@ -18,7 +18,6 @@ struct DoctorCommand: ParsableCommand {
         let missing = HostFacts.relevantFeatures.filter { !facts.features.contains($0) }
         if !missing.isEmpty { line("lacks", missing.joined(separator: " ")) }
         line("memory", "\(gibibytes(facts.memory.total)), \(gibibytes(facts.memory.available)) available")
-        line("/dev/kvm", describe(facts.kvm))
 
         print("\nEngines")
         for engine in EngineRegistry.statuses() {
@@ -37,6 +36,14 @@ struct DoctorCommand: ParsableCommand {
             line("auto", error.description)
         }
 
+        print("\nKVM")
+        let (summary, capabilities) = EngineRegistry.describeKVM()
+        line("/dev/kvm", summary)
+        if let capabilities {
+            line("offers", capabilities.present)
+            line("lacks", capabilities.absent.isEmpty ? "nothing that is of use" : capabilities.absent)
+        }
+
         print("\nFor `trapeze run debian`")
         for (tool, package) in [("apt-get", "apt"), ("apt-cache", "apt"), ("dpkg-deb", "dpkg")] {
             line(tool, HostFacts.program(tool) ?? "missing: install package \(package)")
@@ -47,14 +54,6 @@ struct DoctorCommand: ParsableCommand {
 
     private func line(_ name: String, _ text: String) {
         print("  " + name.padding(toLength: 11, withPad: " ", startingAt: 0) + text)
-    }
-
-    private func describe(_ device: HostFacts.KVMDevice) -> String {
-        switch device {
-        case .usable: "usable"
-        case .absent: "absent: the host has no hardware virtualization, or its kvm module is not loaded"
-        case .closed(let reason): "not usable: \(reason)"
-        }
     }
 
     private func gibibytes(_ bytes: UInt64) -> String { String(format: "%.1f GiB", Double(bytes) / Double(1 << 30)) }

@@ -5,14 +5,6 @@ import Foundation
 
 /// The facts that `trapeze doctor` prints.
 struct HostFacts {
-    /// What stands between the user and /dev/kvm.
-    enum KVMDevice: Equatable {
-        case usable
-        case absent
-        /// Not openable; the reason, and what would help.
-        case closed(reason: String)
-    }
-
     let kernel: String
     let processor: String
     let features: Set<String>
@@ -20,7 +12,6 @@ struct HostFacts {
     let usableCPUs: Int
     /// Bytes of memory, and how many are available now.
     let memory: (total: UInt64, available: UInt64)
-    let kvm: KVMDevice
 
     /// CPU features of the host that matter to an engine, by their names in /proc/cpuinfo.
     static let relevantFeatures = [
@@ -42,26 +33,7 @@ struct HostFacts {
             kernel: kernel, processor: cpuinfo["model name"] ?? "unknown",
             features: Set((cpuinfo["flags"] ?? "").split(separator: " ").map(String.init)),
             usableCPUs: ProcessInfo.processInfo.activeProcessorCount,
-            memory: (kibibytes("MemTotal"), kibibytes("MemAvailable")), kvm: kvmDevice("/dev/kvm"))
-    }
-
-    /// Tries to open the device as a hypervisor would, and finds out whose it is when that fails.
-    static func kvmDevice(_ path: String) -> KVMDevice {
-        let descriptor = open(path, O_RDWR | O_CLOEXEC)
-        if descriptor >= 0 {
-            close(descriptor)
-            return .usable
-        }
-        let error = errno
-        var status = stat()
-        guard error != ENOENT, stat(path, &status) == 0 else { return .absent }
-        let text = String(cString: strerror(error)).lowercasedFirst
-        guard error == EACCES else { return .closed(reason: text) }
-        let group = getgrgid(status.st_gid).map { String(cString: $0.pointee.gr_name) } ?? "\(status.st_gid)"
-        let help =
-            status.st_mode & 0o060 == 0o060 && group != "root"
-            ? "membership of group '\(group)' gives access" : "only its owner has access"
-        return .closed(reason: "\(text); \(help)")
+            memory: (kibibytes("MemTotal"), kibibytes("MemAvailable")))
     }
 
     /// Where a program is in PATH.

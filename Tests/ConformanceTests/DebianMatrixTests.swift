@@ -45,7 +45,7 @@ extension MachineSuite {
 
         @Test("Debian boots and finds nothing wrong", arguments: TestEngine.all, matrix)
         func findsNothingWrong(engine: TestEngine, boot: Boot) async throws {
-            try engine.require()
+            try engine.require(.wholeCPU)
             var options = DebianGuestOptions()
             options.kernel = boot.kernel
             options.command = ["sh", "-c", "dmesg; echo processors=$(nproc)"].map { Array($0.utf8) }

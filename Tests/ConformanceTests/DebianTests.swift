@@ -79,7 +79,7 @@ extension MachineSuite {
 
         @Test("Debian that moves in host time reaches its first line", arguments: TestEngine.all)
         func movedInHostTime(engine: TestEngine) async throws {
-            try engine.require()
+            try engine.require(.wholeCPU)
             let source = try DebianBoot.source()
             let booting = try TestMachine(source, memory: Self.memory, engine: engine.engine, clock: .host)
             let early = await booting.run(until: 300_000_000, limit: Self.limit)

@@ -123,7 +123,7 @@ extension MachineSuite {
     @Suite struct Storms {
         @Test("Interrupts come, and the program gets on", arguments: TestEngine.all, Storm.all)
         func storm(engine: TestEngine, storm: Storm) async throws {
-            try engine.require()
+            try engine.require(.wholeCPU)
             let wanted = setting("TRAPEZE_STORM_INTERRUPTS", default: 100_000)
             let count = max(wanted / storm.divisor, 20)
             let turns = storm.comes ? Storm.noTurn : 1_000_000
@@ -140,7 +140,7 @@ extension MachineSuite {
 
         @Test("A storm that nobody ends is stopped", arguments: TestEngine.all, Storm.all + [Storm.relentless])
         func endless(engine: TestEngine, storm: Storm) async throws {
-            try engine.require()
+            try engine.require(.wholeCPU)
             let test = try TestMachine(
                 storm.source(count: 0x7fff_ffff, turns: Storm.noTurn), memory: 2 << 20, engine: engine.engine,
                 clock: .host)
@@ -150,7 +150,7 @@ extension MachineSuite {
         @Test(
             "Counted time gets on, too", arguments: TestEngine.counting, Storm.all.filter { !$0.needsHostTime })
         func countedTime(engine: TestEngine, storm: Storm) async throws {
-            try engine.require()
+            try engine.require(.wholeCPU)
             let count = max(setting("TRAPEZE_STORM_INTERRUPTS", default: 100_000) / 100 / storm.divisor, 20)
             let turns = storm.comes ? Storm.noTurn : 1_000_000
             let test = try TestMachine(

@@ -22,12 +22,47 @@ struct TestEngine: Sendable, CustomTestStringConvertible {
         return capabilities
     }
 
+    /// What a test asks of an engine.
+    enum Need {
+        /// That it is there.
+        case engine
+        /// That the guest's kernel code runs as on a CPU. A KVM that emulates it does so in parts: what it leaves out, and
+        /// what it gets wrong, is not this program's.
+        case wholeCPU
+    }
+
+    /// The reason against an engine, once for all tests: it takes a measurement.
+    private static let emulation: [String: String] = Dictionary(
+        uniqueKeysWithValues: all.compactMap { test in
+            guard case .available = test.engine.probe() else { return nil }
+            return (test.engine as? any ChosenBySpeed)?.reasonAgainstAutomaticChoice().map { (test.engine.name, $0) }
+        })
+
+    /// Skips the test that asks if the engine does not offer what it needs.
+    func require(_ need: Need) throws {
+        try require()
+        if need == .wholeCPU, let reason = Self.emulation[engine.name] {
+            try Test.cancel("the engine '\(engine.name)' cannot show it here: \(reason)")
+        }
+    }
+
     /// Skips the test that asks if the engine does not work here.
     func require() throws {
         if case .unavailable(let reason) = engine.probe() {
             try Test.cancel("the engine '\(engine.name)' does not work here: \(reason)")
         }
     }
+}
+
+extension EmbeddedGuest {
+    /// Guests that a KVM that emulates kernel code runs as they are. The others look at what such an emulator leaves out:
+    /// limits, privileges, debug exceptions, interrupts between two instructions.
+    private static let modest: Set<String> = [
+        "exit-status", "reset", "triple-fault", "panic", "halt", "assists",
+    ]
+
+    /// What this guest asks of an engine.
+    var need: TestEngine.Need { Self.modest.contains(name) ? .engine : .wholeCPU }
 }
 
 extension EmbeddedGuest: CustomTestStringConvertible {

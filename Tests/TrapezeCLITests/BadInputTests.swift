@@ -71,7 +71,7 @@ struct BadInput: CustomTestStringConvertible {
         BadInput("run", "debian", "--userland", "/no/such/folder", message: "/no/such/folder", "no such file"),
     ])
     func oneLineAndStatus(_ bad: BadInput) throws {
-        try expectRefusal(bad, run(bad.arguments))
+        try expectRefusal(bad, run(bad.arguments, environment: ["TRAPEZE_KVM_DEVICE": "/nonexistent"]))
     }
 
     @Test(arguments: ["--kernel", "-kernel", "--firmware", "-bios", "--flat"])

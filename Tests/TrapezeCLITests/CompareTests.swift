@@ -5,12 +5,14 @@ import Testing
 
 @Suite struct CompareTests {
     @Test func table() throws {
-        let result = try run("compare", "tour", "--repeat", "2")
+        // Without KVM, whose module decides how far a guest gets.
+        let result = try run("compare", "tour", "--repeat", "2", environment: ["TRAPEZE_KVM_DEVICE": "/nonexistent"])
         #expect(result.status == 0)
         #expect(result.errors.isEmpty)
         #expect(result.output.hasPrefix("tour: 2 runs on each engine, 1 vCPU, 512 MiB\n\nengine "))
         #expect(result.output.contains(#/\ninterpret +[0-9.]+ +\([0-9.]+–[0-9.]+\) .* power-off\n/#))
         #expect(result.output.contains(#/\ntrap +cannot run: /#))
+        #expect(result.output.contains(#/\nkvm +cannot run: there is no \/nonexistent/#))
         for row in ["portAccesses", "exceptions", "tlbMisses"] { #expect(result.output.contains("\n  \(row) ")) }
         #expect(result.output.hasSuffix("The engines agree on the end (power-off); the guest marks no results.\n"))
     }

@@ -11,7 +11,17 @@ import Testing
         #expect(result.output == named.output)
         #expect(result.output.split(whereSeparator: \.isNewline).count > 5)
         // `auto` says what it took, and why; the guest's output is the guest's alone.
-        #expect(result.errorLines == ["trapeze: engine interpret (kvm is not built into this version)"])
+        #expect(result.errorLines.count == 1)
+        #expect(result.errors.contains(#/^trapeze: engine (kvm|interpret|translate) \(.+\)/#), "\(result.errors)")
+    }
+
+    @Test func autoDoesWithoutKVM() throws {
+        let result = try run("run", "exit-status", environment: ["TRAPEZE_KVM_DEVICE": "/nonexistent"])
+        #expect(result.status == 42)
+        #expect(
+            result.errors.contains(
+                #/^trapeze: engine (interpret|translate) \(not kvm: there is no \/nonexistent.*\)\n$/#),
+            "\(result.errors)")
     }
 
     @Test(arguments: [

@@ -41,7 +41,7 @@ import Testing
         (["--against", "interpret", "tuor"], 125, "unknown guest 'tuor'"),
     ])
     func mistakes(arguments: [String], status: Int32, message: String) throws {
-        let result = try run(["verify"] + arguments)
+        let result = try run(["verify"] + arguments, environment: ["TRAPEZE_KVM_DEVICE": "/nonexistent"])
         #expect(result.status == status)
         #expect(result.errorLines.count == 1, "\(result.errors)")
         #expect(result.errors.contains(message), "\(result.errors)")

@@ -43,7 +43,7 @@ import Trapeze
         expectRefusal(.invalidValue, saying: "1 to 64 vCPUs") { $0.cpuCount = 65 }
         expectRefusal(.invalidValue, saying: "did you mean 'x86-64-v2'") { $0.cpuModel = "x86-64v2" }
         expectRefusal(.unknownEngine, saying: "did you mean 'interpret'") { $0.engine = .named("interprt") }
-        expectRefusal(.engineUnavailable, saying: "not built") { $0.engine = .named("kvm") }
+        expectRefusal(.engineUnavailable, saying: "not built") { $0.engine = .named("static") }
         expectRefusal(.badFile, saying: "/no/such/kernel") {
             $0.bootLoader = LinuxBootLoader(kernelURL: URL(filePath: "/no/such/kernel"))
         }

@@ -1,0 +1,39 @@
+// Virtual machines that come and go leave nothing behind, in the process or in the kernel.
+
+import Foundation
+import KVM
+import Testing
+import VirtualCPU
+
+extension KVMSuite {
+    @Suite struct LifeTests {
+        private static func entries(_ folder: String) -> Int {
+            (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? 0
+        }
+
+        /// Resident memory in KiB.
+        private static func residentMemory() -> Int {
+            let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+            let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+            return line.flatMap { Int($0.split(whereSeparator: { $0 == " " || $0 == "\t" })[1]) } ?? 0
+        }
+
+        @Test("1,000 machines are made, run and let go") func thousand() throws {
+            try requireKVM()
+            func once() throws {
+                let machine = try TestMachine(.long64, code: [0xb0, 7] + Code.exit)
+                #expect(machine.runToExitPort() == .kicked)
+            }
+            for _ in 0..<50 { try once() }
+            Thread.sleep(forTimeInterval: 0.1)
+            let before = (Self.entries("/proc/self/fd"), Self.entries("/proc/self/task"), Self.residentMemory())
+            for _ in 0..<1000 { try once() }
+            // Watchdogs' threads look every few milliseconds whether they are done.
+            Thread.sleep(forTimeInterval: 0.1)
+            let after = (Self.entries("/proc/self/fd"), Self.entries("/proc/self/task"), Self.residentMemory())
+            #expect(after.0 <= before.0, "descriptors: \(before.0), then \(after.0)")
+            #expect(after.1 <= before.1, "threads: \(before.1), then \(after.1)")
+            #expect(after.2 - before.2 < 8 << 10, "resident memory in KiB: \(before.2), then \(after.2)")
+        }
+    }
+}
