@@ -16,7 +16,7 @@ extension MachineSuite {
 
         @Test("A CPU without its tables shuts down", arguments: TestEngine.all, TinyGuest.lost)
         func lost(engine: TestEngine, guest: TinyGuest) async throws {
-            try engine.require()
+            try engine.require(.wholeCPU)
             let test = try TestMachine(guest.source, memory: Self.memory, engine: engine.engine, clock: .host)
             #expect(await test.run(limit: Self.limit) == .outcome(.tripleFault))
         }
@@ -25,7 +25,7 @@ extension MachineSuite {
 
         @Test("Writes to every port end in an event or not at all", arguments: TestEngine.all, 0..<8)
         func everyPort(engine: TestEngine, variant: Int) async throws {
-            try engine.require()
+            try engine.require(.wholeCPU)
             var generator = SplitMix64(seed: UInt64(variant))
             let value = variant == 0 ? UInt32.max : UInt32(truncatingIfNeeded: generator.next())
             // An event ends the run early: the next one begins behind the port that brought it.
