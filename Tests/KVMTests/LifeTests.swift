@@ -31,9 +31,10 @@ extension KVMSuite {
             // Watchdogs' threads look every few milliseconds whether they are done.
             Thread.sleep(forTimeInterval: 0.1)
             let after = (Self.entries("/proc/self/fd"), Self.entries("/proc/self/task"), Self.residentMemory())
-            #expect(after.0 <= before.0, "descriptors: \(before.0), then \(after.0)")
-            #expect(after.1 <= before.1, "threads: \(before.1), then \(after.1)")
-            #expect(after.2 - before.2 < 8 << 10, "resident memory in KiB: \(before.2), then \(after.2)")
+            // Other suites of the process come and go meanwhile; a thousand of anything is not theirs.
+            #expect(after.0 - before.0 < 100, "descriptors: \(before.0), then \(after.0)")
+            #expect(after.1 - before.1 < 100, "threads: \(before.1), then \(after.1)")
+            #expect(after.2 - before.2 < 64 << 10, "resident memory in KiB: \(before.2), then \(after.2)")
         }
     }
 }
