@@ -12,13 +12,17 @@
 // Offsets as assembly operands.
 #define AT(name, field) [name] "i"(offsetof(tz_cpu, field))
 #define OFFSETS                                                                                                       \
-    AT(arithmetic, arithmetic), AT(rip, rip), AT(block_end, block_end), AT(fault, fault_pending), AT(mxcsr, mxcsr),   \
+    AT(arithmetic, arithmetic), AT(rip, rip), AT(block_end, block_end), AT(block_start, block_start),                 \
+        AT(block_rip, block_rip), AT(instructions, instructions), AT(counted, translated.counted),                    \
+        AT(limit, translated.limit), AT(behind, translated.behind), AT(fault, fault_pending), AT(mxcsr, mxcsr),   \
         AT(vector, vector), AT(gates, fpu_gates), AT(code_base, translated.code_base),                                \
         AT(host_stack, translated.host_stack), AT(exit_value, translated.exit_value),                                 \
         AT(exit_address, translated.exit_address), AT(exit_arithmetic, translated.exit_arithmetic),                   \
-        AT(host_mxcsr, translated.host_mxcsr), AT(loaded, translated.vectors_loaded), AT(lost, translated.flags_lost),                                 \
+        AT(host_mxcsr, translated.host_mxcsr), AT(loaded, translated.vectors_loaded),                             \
+        AT(lost, translated.flags_lost),                                                                              \
         AT(gate_sse, translated.vector_gates[0]), AT(gate_avx, translated.vector_gates[1]),                           \
-        [handler] "i"(offsetof(tz_instruction, handler)), [by_step] "i"(TZ_LEFT_BY_STEP),                             \
+        [handler] "i"(offsetof(tz_instruction, handler)), [length] "i"(offsetof(tz_instruction, length)),            \
+        [by_step] "i"(TZ_LEFT_BY_STEP),                             \
         [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
 #define CODE(text) __asm__ volatile(text : : OFFSETS)
 #define GATE __attribute__((naked, used))
@@ -72,9 +76,16 @@ static GATE void left_by_signal(void) {
     CODE(STORE_RAX STORE_FLAGS("exit_arithmetic") STORE_OTHERS "mov $%c[by_signal], %%r10d\n" LEAVE);
 }
 
+// Where the handler is, for whoever looks (`ExactPlace`): a block of one instruction, and the instructions before it.
+#define PLACE                                                                                                         \
+    "mov %%r9, %c[block_start](%%r8)\n movzbl %c[length](%%r9), %%eax\n sub %%rax, %%r10\n"                           \
+    "mov %%r10, %c[block_rip](%%r8)\n mov %c[counted](%%r8), %%rax\n add %c[limit](%%r8), %%rax\n"                    \
+    "sub %c[behind](%%r8), %%rax\n mov %%rax, %c[instructions](%%r8)\n"
+
 #define STEP                                                                                                          \
     STORE_OTHERS "add %c[code_base](%%r8), %%r10\n mov %%r10, %c[rip](%%r8)\n mov %%r9, %c[exit_value](%%r8)\n"       \
     "mov %%r9, %c[block_end](%%r8)\n mov (%%rsp), %%rax\n mov %%rax, %c[exit_address](%%r8)\n"                        \
+    PLACE                                                                                                             \
     "mov %%r8, %%rbx\n movzbl %c[loaded](%%r8), %%r12d\n test %%r12d, %%r12d\n je 2f\n" STORE_VECTORS "2:\n"          \
     "mov %%r8, %%rdi\n mov %%r9, %%rsi\n sub $8, %%rsp\n call *%c[handler](%%r9)\n add $8, %%rsp\n mov %%rbx, %%r8\n" \
     "cmpb $0, %c[fault](%%r8)\n jne 4f\n cmpq $0, %c[block_end](%%r8)\n je 4f\n"                                      \

@@ -34,11 +34,10 @@ final class TranslatedVM: EngineVM {
 
 /// A software vCPU that runs translated code.
 // Sendable: as `SoftwareCPU`; the translator belongs to the thread that runs the vCPU.
-final class TranslatedCPU: VirtualCPU, @unchecked Sendable {
+final class TranslatedCPU: BlockExecution, @unchecked Sendable {
     private let cpu: SoftwareCPU
     private let translator: Translator
     private var isDebugged = false
-    private var hasTranslated = false
 
     init(_ cpu: SoftwareCPU, threshold: UInt32) throws(EngineError) {
         self.cpu = cpu
@@ -46,12 +45,11 @@ final class TranslatedCPU: VirtualCPU, @unchecked Sendable {
     }
 
     var id: Int { cpu.id }
+    var nextBlockLength: Int { cpu.nextBlockLength }
 
-    /// Where instructions are counted, traced one by one, or watched by a debugger, the interpreter runs them.
+    /// Where instructions are traced one by one, or watched by a debugger, the interpreter runs them.
     func run(budget: UInt64?) -> Exit {
-        guard budget == nil, !isDebugged, !cpu.tracesInstructions else { return cpu.run(budget: budget) }
-        hasTranslated = true
-        return translator.run()
+        isDebugged || cpu.tracesInstructions ? cpu.run(budget: budget) : translator.run(budget: budget)
     }
 
     func setDebugControl(_ control: DebugControl) throws(EngineError) {
@@ -65,8 +63,7 @@ final class TranslatedCPU: VirtualCPU, @unchecked Sendable {
     func importState(_ state: CPUState) throws(EngineError) { try cpu.importState(state) }
     func counters() -> Counters {
         var counters = cpu.counters()
-        // Generated code does not count.
-        if hasTranslated { counters.instructions = nil }
+        if translator.hasRunUncounted { counters.instructions = nil }
         let statistics = translator.statistics
         counters.blocksTranslated = statistics.blocksTranslated
         counters.blocksInterpreted = statistics.blocksInterpreted

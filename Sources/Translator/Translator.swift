@@ -20,7 +20,13 @@ final class Translator {
     /// The link that generated code was left by, to be led to the next block.
     var pendingLink: Int32 = -1
 
+    /// Instructions that nobody lives to see: what has no budget ends there.
+    private static let longestRun: UInt64 = 1 << 62
     private let threshold: UInt32
+    /// Generated code counts instructions.
+    private var counts = false
+    /// Instructions have retired that nobody counted.
+    private(set) var hasRunUncounted = false
 
     /// Makes a translator for a vCPU, whose blocks are translated after they were interpreted `threshold` times.
     init(_ cpu: SoftwareCPU, threshold: UInt32) throws(EngineError) {
@@ -46,19 +52,23 @@ final class Translator {
         cpu.codeObserver = self
     }
 
-    /// Runs the guest until the machine has to decide.
-    func run() -> Exit {
+    /// Runs the guest until the machine has to decide, or exactly `budget` instructions have retired.
+    func run(budget: UInt64?) -> Exit {
         cpu.beginRunning()
         defer { cpu.endRunning() }
         pendingLink = -1
+        count(budget != nil || cpu.isTraced)
+        let limit = state.pointee.instructions &+ min(budget ?? .max, Self.longestRun)
         while true {
+            let remaining = limit &- state.pointee.instructions
+            if remaining == 0 { return .budgetSpent }
             if cpu.isWanted {
                 // An interrupt may lead elsewhere than the jump that left generated code.
                 pendingLink = -1
                 if let exit = cpu.attendToEvents() { return exit }
             }
             guard cpu.runsPlainly else {
-                interpretBlock()
+                interpretBlock(remaining)
                 continue
             }
             // Lookup.
@@ -67,22 +77,31 @@ final class Translator {
                 continue
             }
             // Translation: decoded already; lower, optimise, encode.
-            guard let translation = translation(of: block) else {
-                interpretBlock()
+            guard remaining >= UInt64(block.pointee.count), let translation = translation(of: block) else {
+                interpretBlock(remaining)
                 continue
             }
             // Link.
             if pendingLink >= 0 { link(pendingLink, to: translation) }
             pendingLink = -1
             // Execute, which is left through a context switch.
-            if let error = execute(translation) { return .failed(error) }
+            if let error = execute(translation, limit) { return .failed(error) }
         }
     }
 
-    private func interpretBlock() {
+    /// Interprets the block at RIP, or as much of it as the budget permits.
+    private func interpretBlock(_ remaining: UInt64) {
         pendingLink = -1
         statistics.blocksInterpreted += 1
-        cpu.interpretBlock()
+        cpu.interpretBlock(remaining)
+    }
+
+    /// From now on generated code counts instructions, or does not.
+    private func count(_ counts: Bool) {
+        guard counts != self.counts else { return }
+        self.counts = counts
+        hasRunUncounted = hasRunUncounted || !counts
+        cpu.forgetAllBlocks()
     }
 
     /// The translation of a block, made when it has run often enough; nil before that.
@@ -100,10 +119,10 @@ final class Translator {
     private func translate(_ block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Translation> {
         lowering.lower(block, into: &operations)
         FlagPlan.apply(to: &operations)
-        var encoder = BlockEncoder(at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4))
+        var encoder = BlockEncoder(at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4), counts: counts)
         let landing = code.next
-        let entry = encoder.encode(operations)
-        for site in encoder.sites { code.addSite(site.host, offset: site.offset, flags: site.flags) }
+        let entry = encoder.encode(operations, of: block)
+        for site in encoder.sites { code.add(site) }
         for edge in encoder.edges {
             let stub = encoder.code.cursor
             HostAssembler.patch(edge.displacement, to: stub)
@@ -124,7 +143,7 @@ final class Translator {
     }
 
     /// Runs generated code from a block on, and sees to what it was left for.
-    private func execute(_ translation: UnsafeMutablePointer<Translation>) -> EngineError? {
+    private func execute(_ translation: UnsafeMutablePointer<Translation>, _ limit: UInt64) -> EngineError? {
         let rip = state.pointee.rip
         let mode = translation.pointee.block.pointee.mode
         place(translation, at: rip)
@@ -132,16 +151,23 @@ final class Translator {
         state.pointee.translated.jump_salt = jumps.salt(mode: mode)
         state.pointee.translated.code_base = rip &- translation.pointee.block.pointee.address & 0xfff
         statistics.entries += 1
+        state.pointee.translated.limit = limit
+        state.pointee.translated.counted = Int64(bitPattern: state.pointee.instructions &- limit)
+        state.pointee.translated.behind = 0
         let entry = code.executable(translation.pointee.entry)
         let reason = Int(tz_translated_enter(state, entry))
         state.pointee.block_start = nil
+        if reason != Int(TZ_LEFT_BY_STEP) { noteRetired() }
         switch reason {
         case Int(TZ_LEFT_BY_LINK):
             pendingLink = Int32(truncatingIfNeeded: state.pointee.translated.exit_value)
             let target = code.links[Int(pendingLink)].target
             state.pointee.rip = state.pointee.translated.code_base &+ UInt64(target)
         case Int(TZ_LEFT_BY_STEP):
-            if state.pointee.fault_pending != 0,
+            // The gate has counted what came before the instruction.
+            if state.pointee.fault_pending == 0 {
+                state.pointee.instructions &+= counts ? 1 : 0
+            } else if
                 let instruction = UnsafePointer<tz_instruction>(
                     bitPattern: UInt(state.pointee.translated.exit_value))
             {
@@ -153,28 +179,41 @@ final class Translator {
                 cpu.deliverFault(of: instruction)
             }
         case Int(TZ_LEFT_BY_LANDING): state.pointee.rip = state.pointee.translated.exit_value
-        default: return leftBySignal(reason)
+        case Int(TZ_LEFT_BY_BUDGET):
+            guard let block = UnsafePointer<Block>(bitPattern: UInt(state.pointee.translated.exit_value)) else { break }
+            state.pointee.instructions &-= UInt64(block.pointee.count)
+            state.pointee.rip = state.pointee.translated.code_base &+ block.pointee.address & 0xfff
+        default: return leftBySignal(reason, limit)
         }
         return nil
     }
 
+    /// Counts the instructions of all blocks that generated code has begun.
+    private func noteRetired() {
+        guard counts else { return }
+        let translated = state.pointee.translated
+        state.pointee.instructions = translated.limit &+ UInt64(bitPattern: translated.counted)
+    }
+
     /// Generated code was stopped at an instruction that is to be executed (again): by the interpreter, which raises what
     /// is due, if it was not a poll.
-    private func leftBySignal(_ reason: Int) -> EngineError? {
+    private func leftBySignal(_ reason: Int, _ limit: UInt64) -> EngineError? {
         guard let site = code.site(at: state.pointee.translated.exit_address) else {
             return EngineError("generated code faulted at an unexpected place")
         }
         state.pointee.rip = state.pointee.translated.code_base &+ UInt64(bitPattern: Int64(site.offset))
         if reason == Int(TZ_LEFT_BY_VECTORS) {
-            interpretBlock()
+            interpretBlock(limit &- state.pointee.instructions)
             return nil
         }
+        if counts { state.pointee.instructions &-= UInt64(site.behind) }
         switch site.flags {
         case .host: state.pointee.arithmetic = state.pointee.translated.exit_arithmetic
         case .saved: break
         case .lost: recoverFlags(at: site)
         }
-        if tz_atomic_load(&state.pointee.attention) == 0 { cpu.interpretInstruction() }
+        guard limit != state.pointee.instructions, tz_atomic_load(&state.pointee.attention) == 0 else { return nil }
+        cpu.interpretInstruction()
         return nil
     }
 }

@@ -144,6 +144,9 @@ typedef struct tz_translated {
     uint64_t exit_value;      // number of a link, or the decoded instruction at which a gate was left
     uint64_t exit_address;    // host address at which generated code was left
     uint64_t exit_arithmetic; // flags in host registers when a signal stopped generated code
+    int64_t counted;          // where instructions are counted: retired once the running block is done, minus `limit`
+    uint64_t limit;           // the number of instructions at which `counted` is 0: the budget's end
+    uint64_t behind;          // at a gate: the block's instructions that have not retired
     uint64_t scratch[4];
     uint32_t host_mxcsr;
     uint8_t vectors_loaded;   // vector registers and MXCSR are in the host's registers

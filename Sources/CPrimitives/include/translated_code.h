@@ -18,6 +18,7 @@ enum {
     TZ_LEFT_BY_STEP,     // an instruction that a handler executed ended the block; `exit_value` points to it
     TZ_LEFT_BY_SIGNAL,   // a poll, or an instruction that faulted on the host, at `exit_address`
     TZ_LEFT_BY_LANDING,  // the block that an indirect jump found is gone; `exit_value` is RIP
+    TZ_LEFT_BY_BUDGET,   // the budget ends within the block that `exit_value` points to
     TZ_LEFT_BY_VECTORS,  // the block at `exit_address` needs vector registers, which the guest has switched off
 };
 

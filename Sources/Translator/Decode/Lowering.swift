@@ -17,6 +17,7 @@ struct Lowering {
         var offset = Int32(block.pointee.address & 0xfff)
         for n in 0..<count {
             var operation = lower(instructions + n, offset, isUser)
+            operation.remaining = UInt8(count - n)
             operation.pollsAfter = operations.last?.kind == .setInterrupts
             // Interrupts stay out until the instruction after STI is done: only generated code that goes on sees to that.
             if operation.kind == .setInterrupts, n == count - 1 { operation.kind = .stepAndLeave }

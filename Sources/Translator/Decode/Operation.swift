@@ -58,6 +58,8 @@ struct Operation {
     /// Offset of the instruction from the page in which its block begins.
     var offset: Int32
     let instruction: UnsafeMutablePointer<tz_instruction>
+    /// How many instructions of the block come from here on, this one included.
+    var remaining: UInt8 = 0
 
     /// Offset of the next instruction.
     var next: Int32 { offset + Int32(instruction.pointee.length) }

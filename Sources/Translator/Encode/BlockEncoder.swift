@@ -54,27 +54,42 @@ struct BlockEncoder: ~Copyable {
     var savedFlags = false
     var slowPaths: [SlowPath] = []
     var edges: [Edge] = []
-    var sites: [(host: UnsafePointer<UInt8>, offset: Int32, flags: FlagPlace)] = []
+    var sites: [Site] = []
+    /// Retired instructions are counted, and a budget ends the run.
+    let counts: Bool
+
+    /// A place in the code at which a signal may stop it: see `Translator`'s `Site`.
+    struct Site {
+        var host: UnsafePointer<UInt8>
+        var offset: Int32
+        var flags: FlagPlace
+        var behind: UInt8
+    }
 
     /// Slow paths of the operation at hand, to rejoin behind it.
     var openSlowPaths = 0
     /// Jumps look whether the vCPU is wanted elsewhere even if they lead forwards.
     var pollsNext = false
+    private var budgetEnd: (displacement: UnsafeMutablePointer<UInt8>, block: UnsafeMutablePointer<Block>)?
 
-    init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, context: Int) {
+    init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, context: Int, counts: Bool) {
         code = HostAssembler(at: start)
+        self.counts = counts
         self.gates = gates
         readTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_READ), context: context))
         writeTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_WRITE), context: context))
     }
 
     /// Encodes the operations; returns where other blocks enter.
-    mutating func encode(_ operations: [Operation]) -> UnsafeMutablePointer<UInt8> {
+    mutating func encode(
+        _ operations: [Operation], of block: UnsafeMutablePointer<Block>
+    ) -> UnsafeMutablePointer<UInt8> {
         emitLanding(operations)
         let entry = code.cursor
         hostFlags = true
         savedFlags = false
         emitVectorGate(operations)
+        if counts { emitCount(block) }
         for operation in operations { emit(operation) }
         if let last = operations.last, !last.endsBlock { emitEdge(last.next, from: last.offset) }
         emitOutOfLine()
@@ -114,7 +129,7 @@ struct BlockEncoder: ~Copyable {
         pollsNext = false
         if !operation.endsBlock {
             for n in openSlowPaths..<slowPaths.count where !slowPaths[n].leaves { slowPaths[n].rejoin = code.cursor }
-            if operation.pollsAfter { emitPoll(at: operation.next) }
+            if operation.pollsAfter { emitPoll(at: operation.next, behind: operation.remaining - 1) }
         }
     }
 
@@ -173,12 +188,37 @@ struct BlockEncoder: ~Copyable {
         // A call through a pointer: to nothing once the registers are loaded.
         let gate = avx ? StateLayout.avxGate : StateLayout.sseGate
         code.instruction(HostEncoding(0xff), reg: 2, .memory(Host.state, gate))
-        note(offset: operations.first?.offset ?? 0)
+        note(offset: operations.first?.offset ?? 0, behind: 0)
     }
 
     /// A signal, or a gate that does not return, may leave the code from here on at a guest instruction.
-    mutating func note(offset: Int32) {
-        sites.append((UnsafePointer(code.cursor), offset, hostFlags ? .host : destroyedFlags))
+    mutating func note(offset: Int32, behind: UInt8) {
+        sites.append(
+            Site(
+                host: UnsafePointer(code.cursor), offset: offset, flags: hostFlags ? .host : destroyedFlags,
+                behind: behind))
+    }
+
+    // MARK: Counting
+
+    /// Counts all of the block's instructions, and leaves if the budget ends before they do.
+    private mutating func emitCount(_ block: UnsafeMutablePointer<Block>) {
+        code.move(Host.spare, Host.rax)
+        code.flagsIntoAX()
+        code.arithmetic(0, .memory(Host.state, StateLayout.counted), Int32(block.pointee.count))
+        budgetEnd = (code.jump(if: Condition.greater), block)
+        code.flagsFromAX()
+        code.move(Host.rax, Host.spare)
+    }
+
+    private mutating func emitBudgetEnd() {
+        guard let (displacement, block) = budgetEnd else { return }
+        code.land(displacement)
+        code.flagsFromAX()
+        code.move(Host.rax, Host.spare)
+        code.move(Host.address, immediate: UInt64(UInt(bitPattern: block)))
+        code.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_BUDGET))
+        code.jump(to: gates.exit)
     }
 
     // MARK: Handlers
@@ -190,6 +230,7 @@ struct BlockEncoder: ~Copyable {
     }
 
     mutating func emitGateCall(_ operation: Operation, flags: FlagPlace) {
+        if counts { code.store(immediate: Int32(operation.remaining), .memory(Host.state, StateLayout.behind)) }
         code.move(Host.address, immediate: UInt64(UInt(bitPattern: operation.instruction)))
         code.move32(Host.spare, immediate: UInt32(bitPattern: operation.next))
         switch flags {
@@ -208,6 +249,7 @@ struct BlockEncoder: ~Copyable {
     // MARK: Out of line
 
     private mutating func emitOutOfLine() {
+        emitBudgetEnd()
         for slow in slowPaths {
             code.land(slow.displacement)
             if slow.restoresRAX { code.load(Host.rax, .memory(Host.state, StateLayout.scratch)) }

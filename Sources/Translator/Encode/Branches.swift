@@ -17,7 +17,7 @@ extension BlockEncoder {
     /// What has to happen on the way to a block, and the jump; returns its displacement.
     mutating func emitPreparation(_ target: Int32, isBackward: Bool) -> UnsafeMutablePointer<UInt8> {
         let page = target & ~0xfff
-        if isBackward { emitPoll(at: target) }
+        if isBackward { emitPoll(at: target, behind: 0) }
         if page != 0 {
             code.load(Host.address, .memory(Host.state, StateLayout.codeBase))
             code.lea(Host.address, .memory(Host.address, page))
@@ -27,9 +27,9 @@ extension BlockEncoder {
     }
 
     /// A load that faults when the vCPU's attention is asked for, between two instructions.
-    mutating func emitPoll(at offset: Int32) {
+    mutating func emitPoll(at offset: Int32, behind: UInt8) {
         code.load(Host.address, .memory(Host.state, StateLayout.poll))
-        note(offset: offset)
+        note(offset: offset, behind: behind)
         code.instruction(HostEncoding(0x8b), reg: Host.address, .memory(Host.address, 0))
     }
 

@@ -157,6 +157,12 @@ struct HostAssembler {
     /// mov operand, from (64 bits)
     mutating func store(_ from: UInt8, _ to: HostOperand) { instruction(HostEncoding(0x89, w: true), reg: from, to) }
 
+    /// mov operand, value (sign-extended to 64 bits)
+    mutating func store(immediate value: Int32, _ to: HostOperand) {
+        instruction(HostEncoding(0xc7, w: true), reg: 0, to)
+        int32(value)
+    }
+
     /// lea to, operand
     mutating func lea(_ to: UInt8, _ operand: HostOperand, wide: Bool = true) {
         instruction(HostEncoding(0x8d, w: wide), reg: to, operand)

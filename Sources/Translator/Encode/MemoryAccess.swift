@@ -93,4 +93,5 @@ extension BlockEncoder {
 enum Condition {
     static let notEqual: UInt8 = 5
     static let above: UInt8 = 7
+    static let greater: UInt8 = 15
 }

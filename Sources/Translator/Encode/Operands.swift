@@ -86,7 +86,7 @@ extension BlockEncoder {
     // MARK: Copying
 
     mutating func emitCompute(_ operation: Operation) {
-        if operation.maySignal { note(offset: operation.offset) }
+        if operation.maySignal { note(offset: operation.offset, behind: operation.remaining) }
         if operation.isNative { emitNative(operation) } else { emitInteger(operation) }
     }
 
@@ -94,7 +94,7 @@ extension BlockEncoder {
         emitAddress(operation)
         emitCheck(operation, size: Int32(operation.size), write: operation.writes)
         if operation.flags.needsFlags { restoreFlags() }
-        if operation.maySignal { note(offset: operation.offset) }
+        if operation.maySignal { note(offset: operation.offset, behind: operation.remaining) }
         if operation.isNative { emitNative(operation) } else { emitInteger(operation) }
     }
 

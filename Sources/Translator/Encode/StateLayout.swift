@@ -12,6 +12,8 @@ enum StateLayout {
     static let codeBase = offset(\.translated.code_base)
     static let jumpSalt = offset(\.translated.jump_salt)
     static let poll = offset(\.translated.poll)
+    static let counted = offset(\.translated.counted)
+    static let behind = offset(\.translated.behind)
     static let sseGate = offset(\.translated.vector_gates.0)
     static let avxGate = offset(\.translated.vector_gates.1)
     static let scratch = offset(\.translated.scratch)

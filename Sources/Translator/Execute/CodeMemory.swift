@@ -115,8 +115,10 @@ struct CodeMemory: ~Copyable {
         return Int32(linkCount - 1)
     }
 
-    mutating func addSite(_ host: UnsafePointer<UInt8>, offset: Int32, flags: FlagPlace) {
-        sites[siteCount] = Site(host: UInt32(host - UnsafePointer(writable)), offset: offset, flags: flags)
+    /// Enters a site, by its host address in the writable mapping.
+    mutating func add(_ site: BlockEncoder.Site) {
+        sites[siteCount] = Site(
+            host: UInt32(site.host - UnsafePointer(writable)), offset: site.offset, flags: site.flags, behind: site.behind)
         siteCount += 1
     }
 

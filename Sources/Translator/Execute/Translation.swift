@@ -47,4 +47,6 @@ struct Site {
     var offset: Int32
     /// Where the arithmetic flags are.
     var flags: FlagPlace
+    /// Instructions of the block that are counted and have not retired there.
+    var behind: UInt8
 }

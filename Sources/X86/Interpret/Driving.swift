@@ -10,11 +10,15 @@ extension SoftwareCPU {
     package func beginRunning() {
         requests.running.store(true, ordering: .sequentiallyConsistent)
         if state.pointee.activity != UInt8(TZ_ACTIVE) { requestAttention() }
+        startCounting()
         beginParavirtual()
     }
 
     /// See `beginRunning`.
-    package func endRunning() { requests.running.store(false, ordering: .sequentiallyConsistent) }
+    package func endRunning() {
+        stopCounting()
+        requests.running.store(false, ordering: .sequentiallyConsistent)
+    }
 
     /// Whether `attendToEvents` has anything to look at. What happens from now on stops generated code at its next poll.
     @inline(__always) package var isWanted: Bool {
@@ -36,8 +40,8 @@ extension SoftwareCPU {
         return special == 0 && state.pointee.code_width == 8 && cpl & 1 == cpl >> 1
     }
 
-    /// Interprets the block at RIP.
-    package func interpretBlock() { _ = step(.max) }
+    /// Interprets the block at RIP, or its first `remaining` instructions.
+    package func interpretBlock(_ remaining: UInt64) { _ = step(remaining) }
 
     /// Interprets the instruction at RIP.
     package func interpretInstruction() { _ = step(1) }
@@ -50,6 +54,9 @@ extension SoftwareCPU {
             return nil
         }
     }
+
+    /// Whether anything is traced; records say how many instructions have retired.
+    package var isTraced: Bool { !traced.isEmpty }
 
     /// Whether every instruction is traced, which generated code does not do.
     package var tracesInstructions: Bool { state.pointee.tracing != 0 }

@@ -6,13 +6,9 @@ import VirtualCPU
 extension SoftwareCPU {
     /// Runs until something needs a decision, or exactly `budget` instructions have retired.
     package func run(budget: UInt64?) -> Exit {
-        requests.running.store(true, ordering: .sequentiallyConsistent)
-        defer { requests.running.store(false, ordering: .sequentiallyConsistent) }
-        if state.pointee.activity != UInt8(TZ_ACTIVE) { requestAttention() }
+        beginRunning()
+        defer { endRunning() }
         let limit = budget.map { state.pointee.instructions &+ $0 } ?? .max
-        startCounting()
-        defer { stopCounting() }
-        beginParavirtual()
         while true {
             // The budget comes first: an interrupt that waits when it ends is delivered by the next run.
             let remaining = limit &- state.pointee.instructions
