@@ -19,7 +19,8 @@
         AT(host_stack, translated.host_stack), AT(exit_value, translated.exit_value),                                 \
         AT(exit_address, translated.exit_address), AT(exit_arithmetic, translated.exit_arithmetic),                   \
         AT(host_mxcsr, translated.host_mxcsr), AT(loaded, translated.vectors_loaded),                             \
-        AT(lost, translated.flags_lost),                                                                              \
+        AT(lost, translated.flags_lost), AT(x87, translated.x87_loaded), AT(gate_x87, translated.x87_gate),                    \
+        AT(fxsave, fxsave), AT(header, xsave_header),                                                                              \
         AT(gate_sse, translated.vector_gates[0]), AT(gate_avx, translated.vector_gates[1]),                           \
         [handler] "i"(offsetof(tz_instruction, handler)), [length] "i"(offsetof(tz_instruction, length)),            \
         [by_step] "i"(TZ_LEFT_BY_STEP),                             \
@@ -48,13 +49,23 @@
     EACH_VECTOR(STORE_VECTOR) "stmxcsr %c[mxcsr](%%r8)\n ldmxcsr %c[host_mxcsr](%%r8)\n vzeroupper\n"
 #define LOAD_VECTORS EACH_VECTOR(LOAD_VECTOR) "ldmxcsr %c[mxcsr](%%r8)\n"
 
+// The x87 registers, in the image that FXSAVE would store. Its pointers to the last instruction and operand are the guest's
+// already, and what XSAVE would put there the host's. Uses RAX, RCX, RDX, RSI and RDI.
+#define STORE_X87                                                                                                     \
+    "mov %c[fxsave]+8(%%r8), %%rcx\n mov %c[fxsave]+16(%%r8), %%rsi\n movzwl %c[fxsave]+6(%%r8), %%edi\n"             \
+    "mov $1, %%eax\n xor %%edx, %%edx\n xsave64 %c[fxsave](%%r8)\n fninit\n"                                         \
+    "mov %%rcx, %c[fxsave]+8(%%r8)\n mov %%rsi, %c[fxsave]+16(%%r8)\n mov %%di, %c[fxsave]+6(%%r8)\n"
+#define LOAD_X87 "movq $1, %c[header](%%r8)\n mov $1, %%eax\n xor %%edx, %%edx\n xrstor64 %c[fxsave](%%r8)\n"
+
 // The way out: state stored, reason in R10D.
 #define LEAVE                                                                                                         \
-    "cmpb $0, %c[loaded](%%r8)\n je 1f\n" STORE_VECTORS "1:\n" LEAVE_WITHOUT_VECTORS
+    "cmpb $0, %c[loaded](%%r8)\n je 1f\n" STORE_VECTORS "1: cmpb $0, %c[x87](%%r8)\n je 8f\n" STORE_X87 "8:\n"       \
+    LEAVE_WITHOUT_VECTORS
 #define LEAVE_WITHOUT_VECTORS                                                                                         \
     "movb $0, %c[loaded](%%r8)\n"                                                                                     \
     "lea tz_translated_load_sse(%%rip), %%rax\n mov %%rax, %c[gate_sse](%%r8)\n"                                      \
     "lea tz_translated_load_avx(%%rip), %%rax\n mov %%rax, %c[gate_avx](%%r8)\n"                                      \
+    "lea tz_translated_load_x87(%%rip), %%rax\n mov %%rax, %c[gate_x87](%%r8)\n"                                      \
     "mov %%r10d, %%eax\n mov %c[host_stack](%%r8), %%rsp\n"                                                           \
     "add $8, %%rsp\n pop %%r15\n pop %%r14\n pop %%r13\n pop %%r12\n pop %%rbx\n pop %%rbp\n ret\n"
 
@@ -87,9 +98,10 @@ static GATE void left_by_signal(void) {
     "mov %%r9, %c[block_end](%%r8)\n mov (%%rsp), %%rax\n mov %%rax, %c[exit_address](%%r8)\n"                        \
     PLACE                                                                                                             \
     "mov %%r8, %%rbx\n movzbl %c[loaded](%%r8), %%r12d\n test %%r12d, %%r12d\n je 2f\n" STORE_VECTORS "2:\n"          \
-    "mov %%r8, %%rdi\n mov %%r9, %%rsi\n sub $8, %%rsp\n call *%c[handler](%%r9)\n add $8, %%rsp\n mov %%rbx, %%r8\n" \
+    "movzbl %c[x87](%%r8), %%r13d\n test %%r13d, %%r13d\n je 8f\n" STORE_X87 "8:\n"                                  \
+    "mov %%r8, %%rdi\n mov %c[exit_value](%%r8), %%r9\n mov %%r9, %%rsi\n sub $8, %%rsp\n call *%c[handler](%%r9)\n add $8, %%rsp\n mov %%rbx, %%r8\n" \
     "cmpb $0, %c[fault](%%r8)\n jne 4f\n cmpq $0, %c[block_end](%%r8)\n je 4f\n"                                      \
-    "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3:\n" LOAD_ALL "ret\n"                                              \
+    "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3: test %%r13d, %%r13d\n je 9f\n" LOAD_X87 "9:\n" LOAD_ALL "ret\n"                                              \
     "4: mov $%c[by_step], %%r10d\n" LEAVE_WITHOUT_VECTORS
 
 GATE void tz_translated_step(void) { CODE(STORE_RAX STORE_FLAGS("arithmetic") "movb $0, %c[lost](%%r8)\n" STEP); }
@@ -100,17 +112,29 @@ GATE void tz_translated_step_lost(void) { CODE(STORE_RAX "movb $1, %c[lost](%%r8
 
 GATE void tz_translated_nothing_to_load(void) { CODE("ret\n"); }
 
+#define GATE_IS_CLOSED                                                                                                \
+    "6: add $127, %%al\n sahf\n mov %%r9, %%rax\n pop %%r9\n mov %%r9, %c[exit_address](%%r8)\n"                      \
+    "mov $%c[by_vectors], %%r10d\n jmp tz_translated_exit\n"
+
 // The bits of `fpu_gates` are those of `NativeGate`: 2 is SSE, 3 is AVX.
 #define LOAD_FOR(bit, open_avx)                                                                                       \
     "mov %%rax, %%r9\n lahf\n seto %%al\n testb $" bit ", %c[gates](%%r8)\n jne 6f\n"                                 \
     "cmpb $0, %c[loaded](%%r8)\n jne 5f\n" LOAD_VECTORS "movb $1, %c[loaded](%%r8)\n5:\n"                             \
     "lea tz_translated_nothing_to_load(%%rip), %%r10\n mov %%r10, %c[gate_sse](%%r8)\n" open_avx                      \
     "add $127, %%al\n sahf\n mov %%r9, %%rax\n ret\n"                                                                 \
-    "6: add $127, %%al\n sahf\n mov %%r9, %%rax\n pop %%r9\n mov %%r9, %c[exit_address](%%r8)\n"                      \
-    "mov $%c[by_vectors], %%r10d\n jmp tz_translated_exit\n"
+    GATE_IS_CLOSED
 
 GATE void tz_translated_load_sse(void) {
     CODE(LOAD_FOR("4", "testb $8, %c[gates](%%r8)\n jne 7f\n mov %%r10, %c[gate_avx](%%r8)\n7:\n"));
+}
+
+// Bits 0 and 1 of `fpu_gates` are x87 and MMX.
+GATE void tz_translated_load_x87(void) {
+    CODE("mov %%rax, %%r9\n lahf\n seto %%al\n testb $3, %c[gates](%%r8)\n jne 6f\n"
+         "cmpb $0, %c[x87](%%r8)\n jne 5f\n mov %%rdx, %%r10\n push %%rax\n" LOAD_X87
+         "pop %%rax\n mov %%r10, %%rdx\n movb $1, %c[x87](%%r8)\n"
+         "5: lea tz_translated_nothing_to_load(%%rip), %%r10\n mov %%r10, %c[gate_x87](%%r8)\n"
+         "add $127, %%al\n sahf\n mov %%r9, %%rax\n ret\n" GATE_IS_CLOSED);
 }
 
 GATE void tz_translated_load_avx(void) { CODE(LOAD_FOR("8", "mov %%r10, %c[gate_avx](%%r8)\n")); }

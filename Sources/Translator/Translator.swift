@@ -46,6 +46,8 @@ final class Translator {
             tz_translated_load_sse as @convention(c) () -> Void, to: UnsafeRawPointer.self)
         state.pointee.translated.vector_gates.1 = unsafeBitCast(
             tz_translated_load_avx as @convention(c) () -> Void, to: UnsafeRawPointer.self)
+        state.pointee.translated.x87_gate = unsafeBitCast(
+            tz_translated_load_x87 as @convention(c) () -> Void, to: UnsafeRawPointer.self)
         tz_calm_polls(state)
         // Generated code holds the TLB tables of its context.
         cpu.blockModeMask = 0x3f
@@ -158,6 +160,8 @@ final class Translator {
         let reason = Int(tz_translated_enter(state, entry))
         state.pointee.block_start = nil
         if reason != Int(TZ_LEFT_BY_STEP) { noteRetired() }
+        let hadX87 = state.pointee.translated.x87_loaded != 0
+        state.pointee.translated.x87_loaded = 0
         switch reason {
         case Int(TZ_LEFT_BY_LINK):
             pendingLink = Int32(truncatingIfNeeded: state.pointee.translated.exit_value)
@@ -165,6 +169,7 @@ final class Translator {
             state.pointee.rip = state.pointee.translated.code_base &+ UInt64(target)
         case Int(TZ_LEFT_BY_STEP):
             // The gate has counted what came before the instruction.
+            if hadX87 { recoverX87AtGate() }
             if state.pointee.fault_pending == 0 {
                 state.pointee.instructions &+= counts ? 1 : 0
             } else if
@@ -183,7 +188,7 @@ final class Translator {
             guard let block = UnsafePointer<Block>(bitPattern: UInt(state.pointee.translated.exit_value)) else { break }
             state.pointee.instructions &-= UInt64(block.pointee.count)
             state.pointee.rip = state.pointee.translated.code_base &+ block.pointee.address & 0xfff
-        default: return leftBySignal(reason, limit)
+        default: return leftBySignal(reason, limit, hadX87: hadX87)
         }
         return nil
     }
@@ -197,7 +202,7 @@ final class Translator {
 
     /// Generated code was stopped at an instruction that is to be executed (again): by the interpreter, which raises what
     /// is due, if it was not a poll.
-    private func leftBySignal(_ reason: Int, _ limit: UInt64) -> EngineError? {
+    private func leftBySignal(_ reason: Int, _ limit: UInt64, hadX87: Bool) -> EngineError? {
         guard let site = code.site(at: state.pointee.translated.exit_address) else {
             return EngineError("generated code faulted at an unexpected place")
         }
@@ -207,6 +212,7 @@ final class Translator {
             return nil
         }
         if counts { state.pointee.instructions &-= UInt64(site.behind) }
+        if hadX87, let (instruction, block) = place(of: site) { recoverX87(before: instruction, in: block) }
         switch site.flags {
         case .host: state.pointee.arithmetic = state.pointee.translated.exit_arithmetic
         case .saved: break

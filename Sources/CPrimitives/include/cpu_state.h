@@ -140,6 +140,7 @@ typedef struct tz_translated {
     const void *_Nullable poll_calm;
     const void *_Nullable poll_trap;  // a page that can't be read
     const void *_Nullable vector_gates[2];  // called by blocks that use SSE or AVX registers
+    const void *_Nullable x87_gate;         // called by blocks that use x87 or MMX registers
     uint64_t host_stack;      // RSP between entry and exit
     uint64_t exit_value;      // number of a link, or the decoded instruction at which a gate was left
     uint64_t exit_address;    // host address at which generated code was left
@@ -151,7 +152,8 @@ typedef struct tz_translated {
     uint32_t host_mxcsr;
     uint8_t vectors_loaded;   // vector registers and MXCSR are in the host's registers
     uint8_t flags_lost;       // a gate was called while the flags were nowhere
-    uint8_t reserved[2];
+    uint8_t x87_loaded;       // x87 registers were in the host's; still set when generated code has been left
+    uint8_t reserved;
 } tz_translated;
 
 typedef struct tz_cpu {
@@ -203,6 +205,7 @@ typedef struct tz_cpu {
     // x87 and MMX state in the layout of FXSAVE64 (its XMM and MXCSR parts are unused), and the vector registers whole.
     // The state is allocated on a 64-byte boundary; both begin on one too (Swift imports no over-aligned types).
     uint64_t fxsave[64];
+    uint64_t xsave_header[8];    // behind it, for XSAVE and XRSTOR of the x87 state alone
     uint64_t vector[16][4];
     uint64_t bounce[8];          // memory operands that no host pointer reaches: devices, page crossings
     uint32_t mxcsr;
@@ -223,6 +226,7 @@ static_assert(offsetof(tz_cpu, rip) == TZ_RIP_OFFSET, "RIP is addressed like a b
 static_assert(offsetof(tz_cpu, zero) == TZ_ZERO_OFFSET, "zero is addressed like a base register");
 static_assert(offsetof(tz_cpu, arithmetic) == 144, "offset used by assembly");
 static_assert(offsetof(tz_cpu, fxsave) % 64 == 0, "FXRSTOR needs alignment");
+static_assert(offsetof(tz_cpu, xsave_header) == offsetof(tz_cpu, fxsave) + 512, "one XSAVE area");
 static_assert(offsetof(tz_cpu, vector) % 64 == 0, "vector registers lie on cache lines");
 static_assert(offsetof(tz_cpu, bounce) % 64 == 0, "aligned operands stay aligned when bounced");
 

@@ -5,7 +5,8 @@
 //     R11   the guest's RSP        R8   tz_cpu        R9 R10   temporary        RSP   the host's stack
 //     guest R8…R11: in tz_cpu.gpr  host arithmetic flags: the guest's           host DF: clear
 //
-// Vector registers and MXCSR are the guest's while `vectors_loaded` is set. RSP is 16-byte aligned.
+// Vector registers and MXCSR are the guest's while `vectors_loaded` is set, x87 registers while `x87_loaded` is, but for the
+// instruction and data pointers, which are in the state. RSP is 16-byte aligned.
 #ifndef TRAPEZE_TRANSLATED_CODE_H
 #define TRAPEZE_TRANSLATED_CODE_H
 
@@ -40,6 +41,8 @@ void tz_translated_step_lost(void);
 // What `vector_gates` point to: loads vector registers if the guest may use them and returns.
 void tz_translated_load_sse(void);
 void tz_translated_load_avx(void);
+// What `x87_gate` points to: the same for x87 and MMX registers.
+void tz_translated_load_x87(void);
 void tz_translated_nothing_to_load(void);
 
 // From now on signals at instruction pointers in [begin, end) leave generated code with TZ_LEFT_BY_SIGNAL. Returns 0, or

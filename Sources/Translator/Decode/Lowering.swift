@@ -156,22 +156,25 @@ struct Lowering {
         let row = NativeTable.shared.rows + Int(i.pointee.row)
         let long = i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0
         let memory = i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0
-        let closed: NativeGate = [.x87, .mmx, .wait]
         guard row.pointee.isOffered(by: model, l: long), i.pointee.flags & UInt8(TZ_INSN_LOCK) == 0,
             !row.pointee.vex || row.pointee.vvvv.kind != .none || i.pointee.vvvv == 0,
-            !row.pointee.isX87, !row.pointee.entersMMX, row.pointee.gates.isDisjoint(with: closed)
+            !row.pointee.nonWaiting
         else { return }
         switch row.pointee.special {
         case .none, .zeroUpper: break
         case .masked, .gather, .mxcsr: return
         }
+        // The data pointer is an offset, without the segment's base.
+        if row.pointee.isX87, memory, [UInt8(TZ_FS), UInt8(TZ_GS)].contains(i.pointee.segment) { return }
         operation.isNative = true
+        operation.isX87 = row.pointee.isX87
+        operation.usesX87 = row.pointee.isX87 || row.pointee.entersMMX
         operation.kind = memory ? .access : .compute
         operation.size = i.pointee.width
         operation.writes = row.pointee.rm.writes
         operation.usesSSE = row.pointee.gates.contains(.sse)
         operation.usesAVX = row.pointee.gates.contains(.avx)
-        operation.maySignal = row.pointee.usesMXCSR || row.pointee.aligned
+        operation.maySignal = row.pointee.usesMXCSR || row.pointee.aligned || operation.usesX87
         if row.pointee.readsFlags {
             operation.flags = .readsAndWrites
         } else if row.pointee.writesFlags {

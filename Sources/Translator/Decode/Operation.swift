@@ -47,6 +47,10 @@ struct Operation {
     /// Vector registers that must be in the host's registers.
     var usesSSE = false
     var usesAVX = false
+    /// The same for x87 and MMX registers.
+    var usesX87 = false
+    /// An x87 instruction that leaves its address, opcode and operand's address in the x87 state.
+    var isX87 = false
     /// The host may raise a signal on it where the guest's fault is due.
     var maySignal = false
     /// The instruction follows one that may have let interrupts in: whether any waits is looked at after it.
@@ -70,6 +74,8 @@ struct Operation {
         default: maySignal
         }
     }
+    /// A handler executes it.
+    var isStep: Bool { kind == .step || kind == .stepAndLeave }
     /// Whether control does not go on to the next instruction by itself.
     var endsBlock: Bool {
         switch kind {

@@ -70,6 +70,8 @@ struct BlockEncoder: ~Copyable {
     var openSlowPaths = 0
     /// Jumps look whether the vCPU is wanted elsewhere even if they lead forwards.
     var pollsNext = false
+    /// The last x87 instruction, if it is not in the state yet.
+    var lastX87: Operation?
     private var budgetEnd: (displacement: UnsafeMutablePointer<UInt8>, block: UnsafeMutablePointer<Block>)?
 
     init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, context: Int, counts: Bool) {
@@ -91,12 +93,14 @@ struct BlockEncoder: ~Copyable {
         emitVectorGate(operations)
         if counts { emitCount(block) }
         for operation in operations { emit(operation) }
+        emitX87Record()
         if let last = operations.last, !last.endsBlock { emitEdge(last.next, from: last.offset) }
         emitOutOfLine()
         return entry
     }
 
     private mutating func emit(_ operation: Operation) {
+        if operation.isStep || operation.endsBlock { emitX87Record() }
         openSlowPaths = slowPaths.count
         pollsNext = operation.pollsAfter
         if operation.flags.needsFlags, operation.kind == .compute || operation.kind == .jumpIf { restoreFlags() }
@@ -129,7 +133,10 @@ struct BlockEncoder: ~Copyable {
         pollsNext = false
         if !operation.endsBlock {
             for n in openSlowPaths..<slowPaths.count where !slowPaths[n].leaves { slowPaths[n].rejoin = code.cursor }
-            if operation.pollsAfter { emitPoll(at: operation.next, behind: operation.remaining - 1) }
+            if operation.pollsAfter {
+                emitX87Record()
+                emitPoll(at: operation.next, behind: operation.remaining - 1)
+            }
         }
     }
 
@@ -148,7 +155,7 @@ struct BlockEncoder: ~Copyable {
         guard !savedFlags else { return }
         code.move(Host.spare, Host.rax)
         code.flagsIntoAX()
-        code.instruction(Self.store16, reg: Host.rax, .memory(Host.state, StateLayout.arithmetic))
+        code.store16(Host.rax, .memory(Host.state, StateLayout.arithmetic))
         code.move(Host.rax, Host.spare)
         savedFlags = true
     }
@@ -167,12 +174,6 @@ struct BlockEncoder: ~Copyable {
         code.move(Host.rax, Host.spare)
     }
 
-    private static let store16: HostEncoding = {
-        var encoding = HostEncoding(0x89)
-        encoding.operandSize = true
-        return encoding
-    }()
-
     // MARK: Beginning
 
     /// The way in for indirect jumps and the dispatcher: RIP is in R9, flags are saved in the state.
@@ -183,12 +184,15 @@ struct BlockEncoder: ~Copyable {
     }
 
     private mutating func emitVectorGate(_ operations: [Operation]) {
+        func call(_ gate: Int32) {
+            // Through a pointer: to nothing once the registers are loaded.
+            code.instruction(HostEncoding(0xff), reg: 2, .memory(Host.state, gate))
+            note(offset: operations.first?.offset ?? 0, behind: 0)
+        }
+        if operations.contains(where: { $0.usesX87 }) { call(StateLayout.x87Gate) }
         let avx = operations.contains { $0.usesAVX }
         guard avx || operations.contains(where: { $0.usesSSE }) else { return }
-        // A call through a pointer: to nothing once the registers are loaded.
-        let gate = avx ? StateLayout.avxGate : StateLayout.sseGate
-        code.instruction(HostEncoding(0xff), reg: 2, .memory(Host.state, gate))
-        note(offset: operations.first?.offset ?? 0, behind: 0)
+        call(avx ? StateLayout.avxGate : StateLayout.sseGate)
     }
 
     /// A signal, or a gate that does not return, may leave the code from here on at a guest instruction.

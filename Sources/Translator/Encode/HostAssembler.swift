@@ -157,6 +157,13 @@ struct HostAssembler {
     /// mov operand, from (64 bits)
     mutating func store(_ from: UInt8, _ to: HostOperand) { instruction(HostEncoding(0x89, w: true), reg: from, to) }
 
+    /// mov operand, from (16 bits)
+    mutating func store16(_ from: UInt8, _ to: HostOperand) {
+        var encoding = HostEncoding(0x89)
+        encoding.operandSize = true
+        instruction(encoding, reg: from, to)
+    }
+
     /// mov operand, value (sign-extended to 64 bits)
     mutating func store(immediate value: Int32, _ to: HostOperand) {
         instruction(HostEncoding(0xc7, w: true), reg: 0, to)

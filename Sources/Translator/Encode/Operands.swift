@@ -92,6 +92,7 @@ extension BlockEncoder {
 
     mutating func emitAccess(_ operation: Operation) {
         emitAddress(operation)
+        if operation.isX87 { code.store(Host.address, Self.x87Operand) }
         emitCheck(operation, size: Int32(operation.size), write: operation.writes)
         if operation.flags.needsFlags { restoreFlags() }
         if operation.maySignal { note(offset: operation.offset, behind: operation.remaining) }
@@ -236,6 +237,9 @@ extension BlockEncoder {
         let row = NativeTable.shared.rows + Int(i.pointee.row)
         let memory = operation.kind == .access
         let long = i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0
+        if row.pointee.isX87 {
+            return emitX87(operation, opcode: row.pointee.opcode, extension: row.pointee.modrmValue >> 3 & 7)
+        }
         if !row.pointee.hasModRM {
             code.bytes(0xc5, long ? 0xfc : 0xf8, row.pointee.opcode)
             return
@@ -245,7 +249,8 @@ extension BlockEncoder {
         let rmIsGPR = !memory && row.pointee.rm.kind == .gpr
         if !memory {
             rm = .register(
-                rmIsGPR ? temporary(i.pointee.rm, Host.address, loads: row.pointee.rm.reads) : i.pointee.rm)
+                rmIsGPR ? temporary(i.pointee.rm, Host.address, loads: row.pointee.rm.reads)
+                    : row.pointee.rm.kind == .mmx ? i.pointee.rm & 7 : i.pointee.rm)
         }
         let vvvvIsGPR = row.pointee.vvvv.kind == .gpr
         let vvvvTemporary = row.pointee.vvvv.writes ? Host.address : Host.spare
@@ -266,7 +271,8 @@ extension BlockEncoder {
         let reg =
             regIsGPR
             ? temporary(i.pointee.reg, Host.spare, loads: row.pointee.reg.reads)
-            : row.pointee.reg.kind == .none ? row.pointee.modrmValue >> 3 & 7 : i.pointee.reg
+            : row.pointee.reg.kind == .none
+                ? row.pointee.modrmValue >> 3 & 7 : row.pointee.reg.kind == .mmx ? i.pointee.reg & 7 : i.pointee.reg
         code.instruction(encoding, reg: reg, rm)
         if row.pointee.hasImmediate { code.byte(i.pointee.map) }
         if vvvvIsGPR, row.pointee.vvvv.writes { writeBack(i.pointee.vvvv, vvvvTemporary) }

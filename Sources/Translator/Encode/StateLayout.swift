@@ -16,12 +16,23 @@ enum StateLayout {
     static let behind = offset(\.translated.behind)
     static let sseGate = offset(\.translated.vector_gates.0)
     static let avxGate = offset(\.translated.vector_gates.1)
+    static let x87Gate = offset(\.translated.x87_gate)
+    static let x87Opcode = offset(\.fxsave) + 6
+    static let x87InstructionPointer = offset(\.fxsave) + 8
+    static let x87DataPointer = offset(\.fxsave) + 16
+    static let x87CodeSelector = offset(\.fcs)
+    static let x87DataSelector = offset(\.fds)
     static let scratch = offset(\.translated.scratch)
     static let effectiveBase = offset(\.effective_base)
     static let jumpTable = Int32(SoftwareCPU.jumpTableOffset)
 
     /// A guest register's place in memory.
     static func gpr(_ number: UInt8) -> Int32 { Int32(number) * 8 }
+
+    /// A segment register's selector.
+    static func selector(_ segment: Int) -> Int32 {
+        offset(\.segments) + Int32(segment * MemoryLayout<tz_segment>.stride) + Int32(MemoryLayout<tz_segment>.offset(of: \.selector) ?? 0)
+    }
 
     private static func offset<T>(_ path: KeyPath<tz_cpu, T>) -> Int32 {
         // Every field of a C struct has an offset.

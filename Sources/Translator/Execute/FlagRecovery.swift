@@ -15,14 +15,21 @@ extension Translator {
 
     /// The same for an instruction that a signal stopped.
     func recoverFlags(at site: Site) {
-        guard let translation = code.translation(at: state.pointee.translated.exit_address) else { return }
+        guard let (instruction, block) = place(of: site) else { return }
+        recoverFlags(before: instruction, in: block)
+    }
+
+    /// The instruction at which a signal stopped generated code, and its block; nil if it lies behind the block.
+    func place(of site: Site) -> (instruction: UnsafePointer<tz_instruction>, block: UnsafeMutablePointer<Block>)? {
+        guard let translation = code.translation(at: state.pointee.translated.exit_address) else { return nil }
         let block = translation.pointee.block
         var offset = Int32(block.pointee.address & 0xfff)
         for n in 0..<Int(block.pointee.count) {
             let instruction = UnsafePointer(block.pointee.instructions + n)
-            if offset == site.offset { return recoverFlags(before: instruction, in: block) }
+            if offset == site.offset { return (instruction, block) }
             offset += Int32(instruction.pointee.length)
         }
+        return nil
     }
 
     /// The flags that an operation wrote, all registers of whose recipe are unchanged since.
