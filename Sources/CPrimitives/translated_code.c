@@ -93,13 +93,14 @@ static GATE void left_by_signal(void) {
     "mov %%r10, %c[block_rip](%%r8)\n mov %c[counted](%%r8), %%rax\n add %c[limit](%%r8), %%rax\n"                    \
     "sub %c[behind](%%r8), %%rax\n mov %%rax, %c[instructions](%%r8)\n"
 
+// Whoever walks the stack from the handler finds its end here: a return address of 0.
 #define STEP                                                                                                          \
     STORE_OTHERS "add %c[code_base](%%r8), %%r10\n mov %%r10, %c[rip](%%r8)\n mov %%r9, %c[exit_value](%%r8)\n"       \
     "mov %%r9, %c[block_end](%%r8)\n mov (%%rsp), %%rax\n mov %%rax, %c[exit_address](%%r8)\n"                        \
     PLACE                                                                                                             \
     "mov %%r8, %%rbx\n movzbl %c[loaded](%%r8), %%r12d\n test %%r12d, %%r12d\n je 2f\n" STORE_VECTORS "2:\n"          \
     "movzbl %c[x87](%%r8), %%r13d\n test %%r13d, %%r13d\n je 8f\n" STORE_X87 "8:\n"                                  \
-    "mov %%r8, %%rdi\n mov %c[exit_value](%%r8), %%r9\n mov %%r9, %%rsi\n sub $8, %%rsp\n call *%c[handler](%%r9)\n add $8, %%rsp\n mov %%rbx, %%r8\n" \
+    "mov %%r8, %%rdi\n mov %c[exit_value](%%r8), %%r9\n mov %%r9, %%rsi\n push $0\n call *%c[handler](%%r9)\n add $8, %%rsp\n mov %%rbx, %%r8\n" \
     "cmpb $0, %c[fault](%%r8)\n jne 4f\n cmpq $0, %c[block_end](%%r8)\n je 4f\n"                                      \
     "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3: test %%r13d, %%r13d\n je 9f\n" LOAD_X87 "9:\n" LOAD_ALL "ret\n"                                              \
     "4: mov $%c[by_step], %%r10d\n" LEAVE_WITHOUT_VECTORS

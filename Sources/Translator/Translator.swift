@@ -121,7 +121,8 @@ final class Translator {
     private func translate(_ block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Translation> {
         lowering.lower(block, into: &operations)
         FlagPlan.apply(to: &operations)
-        var encoder = BlockEncoder(at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4), counts: counts)
+        var encoder = BlockEncoder(
+            at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4), counts: counts)
         let landing = code.next
         let entry = encoder.encode(operations, of: block)
         for site in encoder.sites { code.add(site) }
@@ -172,9 +173,8 @@ final class Translator {
             if hadX87 { recoverX87AtGate() }
             if state.pointee.fault_pending == 0 {
                 state.pointee.instructions &+= counts ? 1 : 0
-            } else if
-                let instruction = UnsafePointer<tz_instruction>(
-                    bitPattern: UInt(state.pointee.translated.exit_value))
+            } else if let instruction = UnsafePointer<tz_instruction>(
+                bitPattern: UInt(state.pointee.translated.exit_value))
             {
                 if state.pointee.translated.flags_lost != 0,
                     let translation = code.translation(at: state.pointee.translated.exit_address)

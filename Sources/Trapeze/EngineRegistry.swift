@@ -62,7 +62,7 @@ public struct EngineDecision: Sendable {
 /// All engines, by name.
 public enum EngineRegistry {
     /// The engines of this version, the one that `auto` prefers first.
-    package static var engines: [any Engine] { [KVMEngine(), InterpretEngine(), TranslateEngine()] }
+    package static var engines: [any Engine] { [KVMEngine(), TranslateEngine(), InterpretEngine()] }
 
     /// Modes of virtualization that have a name here but no engine yet.
     private static let planned: [(name: String, summary: String)] = [

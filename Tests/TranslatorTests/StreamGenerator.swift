@@ -37,7 +37,7 @@ struct StreamGenerator {
     // MARK: Instructions
 
     private mutating func emitInstruction() {
-        switch random.below(20) {
+        switch random.below(22) {
         case 0...6: arithmetic()
         case 7, 8: move()
         case 9: shift()
@@ -50,6 +50,8 @@ struct StreamGenerator {
         case 16: vector()
         case 17: jump()
         case 18: showFlags()
+        case 19: x87()
+        case 20: mmx()
         default: bits()
         }
     }
@@ -243,6 +245,62 @@ struct StreamGenerator {
         default: operands([0x0f, 0x28], reg: register, width: 4, destination: false)
         }
     }
+
+    /// Arithmetic, comparisons and moves on the x87 stack and on memory; control and status words, so that exceptions
+    /// come unmasked; what the x87 state says of its last instruction becomes data.
+    private mutating func x87() {
+        switch random.below(9) {
+        case 0...2: operands([UInt8(0xd8 + random.below(4) * 2)], reg: UInt8(random.below(8)), width: 4, memory: true)
+        case 3:
+            let (opcode, extensions) = [
+                (0xd9, [0, 2, 3]), (0xdb, [0, 1, 2, 3, 5, 7]), (0xdd, [0, 1, 2, 3]), (0xdf, [0, 1, 2, 3, 5, 7]),
+            ][
+                random.below(4)]
+            operands(
+                [UInt8(opcode)], reg: UInt8(extensions[random.below(extensions.count)]), width: 4, memory: true)
+        case 4:
+            code += [[0xd8, 0xdc, 0xde][random.below(3)], 0xc0 | UInt8(random.below(2)) << 3 | UInt8(random.below(8))]
+        case 5: code += [[0xd9, 0xdd][random.below(2)], 0xc0 | UInt8(random.below(8))]
+        case 6:
+            code +=
+                [
+                    [0xd9, 0xe0], [0xd9, 0xe1], [0xd9, 0xe5], [0xd9, 0xe8], [0xd9, 0xeb], [0xd9, 0xee], [0xd9, 0xfa],
+                    [0xd9, 0xfc],
+                    [0xdb, 0xf1], [0xdf, 0xe9], [0xda, 0xc1],
+                ][random.below(11)]
+        case 7:
+            switch random.below(16) {
+            case 0: operands([0xd9], reg: 5, width: 4, memory: true)
+            case 1: operands([0xdd], reg: 7, width: 4, memory: true)
+            case 2: operands([0xd9], reg: 6, width: 4, memory: true)
+            case 3: operands([0x0f, 0xae], reg: 0, width: 8, memory: true)
+            case 4: code.append(0x9b)
+            case 5: code += [[0xdb, 0xe2], [0xdb, 0xe3]][random.below(2)]
+            case 6...10: operands([0xd9], reg: 7, width: 4, memory: true)
+            default: code += [0xdf, 0xe0]
+            }
+        default: code += [0xd9, [0xf0, 0xf3, 0xf4, 0xf6, 0xf7, 0xf8, 0xfd, 0xfe][random.below(8)]]
+        }
+    }
+
+    /// MMX on registers and memory, and EMMS.
+    private mutating func mmx() {
+        let register = UInt8(random.below(8))
+        switch random.below(8) {
+        case 0: operands([0x0f, 0x6f], reg: register, width: 4, destination: false)
+        case 1: operands([0x0f, 0x7f], reg: register, width: 4)
+        case 2: operands([0x0f, 0x6e], reg: register, width: wideMMX(), destination: false)
+        case 3: operands([0x0f, 0x7e], reg: register, width: wideMMX())
+        case 4, 5:
+            operands(
+                [0x0f, [0xfc, 0xfd, 0xfe, 0xd4, 0xef, 0xdb, 0xf5, 0x75][random.below(8)]], reg: register, width: 4,
+                destination: false)
+        case 6: operands([0x0f, 0x2d], reg: register, width: 4, destination: false)
+        default: code += [0x0f, 0x77]
+        }
+    }
+
+    private mutating func wideMMX() -> Int { [4, 8][random.below(2)] }
 
     /// A short jump over nothing or a few bytes that are whole instructions.
     private mutating func jump() {

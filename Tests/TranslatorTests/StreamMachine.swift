@@ -20,6 +20,7 @@ struct StreamMachine {
     static let data: UInt64 = 0x30_0000
     static let stack: UInt64 = 0x40_8000
     private static let size: UInt64 = 8 << 20
+    private static let longestRun = 20
     private static let tables: UInt64 = 0x1000, gdt: UInt64 = 0x5000, idt: UInt64 = 0x6000, handlers: UInt64 = 0x7000
     /// The code lies near the end of a page, so that streams cross into the next.
     private static let entry = code + 0xfc0
@@ -72,6 +73,8 @@ struct StreamMachine {
     struct Outcome: Equatable {
         var state: CPUState
         var memory: [UInt8]
+        /// How many runs it took.
+        var runs: Int
 
         /// What differs, a line each.
         func differences(from other: Outcome) -> String {
@@ -82,6 +85,7 @@ struct StreamMachine {
                 }
             }
             for n in 0..<16 { compare("r\(n)", state.gpr[n], other.state.gpr[n]) }
+            compare("runs", UInt64(runs), UInt64(other.runs))
             compare("rip", state.rip, other.state.rip)
             compare("rflags", state.rflags, other.state.rflags)
             compare("cr2", state.cr2, other.state.cr2)
@@ -94,8 +98,9 @@ struct StreamMachine {
         }
     }
 
-    /// Runs a stream to its HLT, or to that of the handler that it faulted to.
-    func run(_ code: [UInt8], registers: [UInt64], flags: UInt64) throws -> Outcome {
+    /// Runs a stream to its HLT, or to that of the handler that it faulted to: `budget` instructions at a time, or at once.
+    /// Stops after some runs, wherever it is then.
+    func run(_ code: [UInt8], registers: [UInt64], flags: UInt64, budget: UInt64?) throws -> Outcome {
         let areas: [(UInt64, Int)] = [(Self.data, 0xa000), (Self.stack - 0x4000, 0x8000)]
         for (address, count) in areas {
             try memory.write(
@@ -107,12 +112,17 @@ struct StreamMachine {
         state.rip = Self.entry
         state.rflags = flags
         try cpu.importState(state)
-        let exit = cpu.run(budget: nil)
-        try #require(exit == .halted)
+        var runs = 1
+        var exit = cpu.run(budget: budget)
+        while exit == .budgetSpent, runs < Self.longestRun {
+            exit = cpu.run(budget: budget)
+            runs += 1
+        }
+        try #require(exit == .halted || runs == Self.longestRun)
         var left = try cpu.exportState()
         left.tsc = 0
         var bytes: [UInt8] = []
         for (address, count) in areas { bytes += try memory.read(at: GuestPhysicalAddress(address), count: count) }
-        return Outcome(state: left, memory: bytes)
+        return Outcome(state: left, memory: bytes, runs: runs)
     }
 }

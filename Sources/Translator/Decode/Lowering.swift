@@ -84,6 +84,7 @@ struct Lowering {
         case .ret: if wide { operation.kind = .ret }
         case .jmpIndirect: if wide { operation.kind = .jumpIndirect }
         case .callIndirect: if wide { operation.kind = .callIndirect }
+        case .fnstcw, .fldcw, .fnstsw, .fnstswAX, .fwait: lowerX87Control(mnemonic, &operation)
         default:
             guard let flags = copies(mnemonic, i, memory) else { return }
             operation.flags = flags
@@ -148,6 +149,18 @@ struct Lowering {
         case .r_rm, .r_rm_i: return false
         default: return true
         }
+    }
+
+    /// Instructions on the x87 control and status words.
+    private func lowerX87Control(_ mnemonic: Mnemonic, _ operation: inout Operation) {
+        guard model.has(.fpu) else { return }
+        let memory = operation.instruction.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0
+        operation.kind = memory ? .access : .compute
+        operation.size = 2
+        operation.writes = mnemonic != .fldcw
+        operation.usesX87 = true
+        operation.isX87Control = true
+        operation.maySignal = true
     }
 
     // MARK: Native instructions

@@ -51,6 +51,8 @@ struct Operation {
     var usesX87 = false
     /// An x87 instruction that leaves its address, opcode and operand's address in the x87 state.
     var isX87 = false
+    /// One on the control or status word, which leaves nothing.
+    var isX87Control = false
     /// The host may raise a signal on it where the guest's fault is due.
     var maySignal = false
     /// The instruction follows one that may have let interrupts in: whether any waits is looked at after it.

@@ -87,7 +87,7 @@ extension BlockEncoder {
 
     mutating func emitCompute(_ operation: Operation) {
         if operation.maySignal { note(offset: operation.offset, behind: operation.remaining) }
-        if operation.isNative { emitNative(operation) } else { emitInteger(operation) }
+        emitCopy(operation)
     }
 
     mutating func emitAccess(_ operation: Operation) {
@@ -96,7 +96,18 @@ extension BlockEncoder {
         emitCheck(operation, size: Int32(operation.size), write: operation.writes)
         if operation.flags.needsFlags { restoreFlags() }
         if operation.maySignal { note(offset: operation.offset, behind: operation.remaining) }
-        if operation.isNative { emitNative(operation) } else { emitInteger(operation) }
+        emitCopy(operation)
+    }
+
+    /// The instruction itself, its memory operand at [R9].
+    private mutating func emitCopy(_ operation: Operation) {
+        if operation.isNative {
+            emitNative(operation)
+        } else if operation.isX87Control {
+            emitX87Control(operation)
+        } else {
+            emitInteger(operation)
+        }
     }
 
     /// An integer instruction with its register operands renamed, and its memory operand at [R9].
@@ -249,7 +260,8 @@ extension BlockEncoder {
         let rmIsGPR = !memory && row.pointee.rm.kind == .gpr
         if !memory {
             rm = .register(
-                rmIsGPR ? temporary(i.pointee.rm, Host.address, loads: row.pointee.rm.reads)
+                rmIsGPR
+                    ? temporary(i.pointee.rm, Host.address, loads: row.pointee.rm.reads)
                     : row.pointee.rm.kind == .mmx ? i.pointee.rm & 7 : i.pointee.rm)
         }
         let vvvvIsGPR = row.pointee.vvvv.kind == .gpr

@@ -31,7 +31,8 @@ enum StateLayout {
 
     /// A segment register's selector.
     static func selector(_ segment: Int) -> Int32 {
-        offset(\.segments) + Int32(segment * MemoryLayout<tz_segment>.stride) + Int32(MemoryLayout<tz_segment>.offset(of: \.selector) ?? 0)
+        offset(\.segments) + Int32(segment * MemoryLayout<tz_segment>.stride)
+            + Int32(MemoryLayout<tz_segment>.offset(of: \.selector) ?? 0)
     }
 
     private static func offset<T>(_ path: KeyPath<tz_cpu, T>) -> Int32 {

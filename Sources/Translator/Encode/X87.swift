@@ -20,6 +20,18 @@ extension BlockEncoder {
         emitSelector(Int(operation.instruction.pointee.segment), to: StateLayout.x87DataSelector)
     }
 
+    /// An instruction on the control or status word.
+    mutating func emitX87Control(_ operation: Operation) {
+        let i = operation.instruction
+        if operation.kind == .access {
+            code.instruction(HostEncoding(i.pointee.opcode), reg: i.pointee.modrm >> 3 & 7, .memory(Host.address, 0))
+        } else if i.pointee.mnemonic == Mnemonic.fwait.rawValue {
+            code.byte(i.pointee.opcode)
+        } else {
+            code.bytes(0xdf, 0xe0)
+        }
+    }
+
     /// Where an operand's address waits until the instruction is done.
     static let x87Operand = HostOperand.memory(Host.state, StateLayout.scratch + 24)
 
@@ -36,7 +48,8 @@ extension BlockEncoder {
     }
 
     private mutating func emitSelector(_ segment: Int, to place: Int32) {
-        code.instruction(HostEncoding(0xb7, map: 1), reg: Host.spare, .memory(Host.state, StateLayout.selector(segment)))
+        code.instruction(
+            HostEncoding(0xb7, map: 1), reg: Host.spare, .memory(Host.state, StateLayout.selector(segment)))
         code.store16(Host.spare, .memory(Host.state, place))
     }
 }

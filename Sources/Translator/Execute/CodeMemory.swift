@@ -118,7 +118,8 @@ struct CodeMemory: ~Copyable {
     /// Enters a site, by its host address in the writable mapping.
     mutating func add(_ site: BlockEncoder.Site) {
         sites[siteCount] = Site(
-            host: UInt32(site.host - UnsafePointer(writable)), offset: site.offset, flags: site.flags, behind: site.behind)
+            host: UInt32(site.host - UnsafePointer(writable)), offset: site.offset, flags: site.flags,
+            behind: site.behind)
         siteCount += 1
     }
 
