@@ -133,7 +133,7 @@ import Testing
     @Test func statistics() throws {
         try withTemporaryFolder { folder in
             let path = folder + "/stats.json"
-            let result = try run("run", "exit-status", "--stats", path)
+            let result = try run("run", "exit-status", "--engine", "interpret", "--stats", path)
             #expect(result.status == 42)
             let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
             let stats = try #require(json as? [String: Any])

@@ -85,7 +85,7 @@ import Testing
     @Test func tracingChangesNothing() throws {
         try withTemporaryFolder { folder in
             let (plain, traced) = (folder + "/plain", folder + "/traced")
-            let arguments = ["run", "strings", "--clock", "instructions", "--stats"]
+            let arguments = ["run", "strings", "--engine", "interpret", "--clock", "instructions", "--stats"]
             let reference = try run(arguments + [plain])
             let result = try run(arguments + [traced, "--trace", "all,instructions=" + folder + "/trace"])
             #expect(result.output == reference.output)

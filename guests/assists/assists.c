@@ -37,7 +37,12 @@ static bool same(const block *x, const block *y, unsigned count) {
     return true;
 }
 
-static void check_integer(void) {
+static void check_exchange(void) {
+    if (!(cpuid(1, 0).ecx >> 13 & 1)) {
+        not_offered("LOCK CMPXCHG16B, equal");
+        not_offered("CMPXCHG16B, different");
+        return;
+    }
     uint64_t low = a.q[0], high = a.q[1];
     bool done;
     __asm__ volatile("lock cmpxchg16b %1"
@@ -48,7 +53,10 @@ static void check_integer(void) {
     low = 7;
     __asm__ volatile("cmpxchg16b %1" : "=@ccz"(done), "+m"(a), "+a"(low), "+d"(high) : "b"(5ull), "c"(6ull) : "memory");
     check("CMPXCHG16B, different", !done && a.q[0] == 3 && low == 3 && high == 4);
+}
 
+static void check_integer(void) {
+    check_exchange();
     if (cpuid(1, 0).ecx >> 23 & 1) {
         uint64_t count, many = 0xf0f0f0f0f0f0f0f1;
         unsigned right = 0;
