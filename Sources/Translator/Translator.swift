@@ -100,9 +100,9 @@ final class Translator {
 
     /// From now on generated code counts instructions, or does not.
     private func count(_ counts: Bool) {
+        if !counts { hasRunUncounted = true }
         guard counts != self.counts else { return }
         self.counts = counts
-        hasRunUncounted = hasRunUncounted || !counts
         cpu.forgetAllBlocks()
     }
 
@@ -212,7 +212,10 @@ final class Translator {
             return nil
         }
         if counts { state.pointee.instructions &-= UInt64(site.behind) }
-        if hadX87, let (instruction, block) = place(of: site) { recoverX87(before: instruction, in: block) }
+        // At a jump's poll the block is done, and all of it is stored.
+        if hadX87, site.behind > 0, let (instruction, block) = place(of: site) {
+            recoverX87(before: instruction, in: block)
+        }
         switch site.flags {
         case .host: state.pointee.arithmetic = state.pointee.translated.exit_arithmetic
         case .saved: break

@@ -130,6 +130,26 @@ import Testing
 
     // MARK: Statistics
 
+    @Test(
+        "Instructions are counted exactly, or not said",
+        arguments: [("interpret", "host"), ("translate", "host"), ("translate", "instructions")])
+    func countedInstructions(engine: String, clock: String) throws {
+        func instructions(_ engine: String, _ clock: String) throws -> Int? {
+            try withTemporaryFolder { folder in
+                let path = folder + "/stats.json"
+                let result = try run(
+                    "run", "exit-status", "--engine", engine, "--clock", clock, "--stats", path)
+                #expect(result.status == 42)
+                let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+                let counters = try #require((json as? [String: Any])?["counters"] as? [String: Any])
+                return counters["instructions"] as? Int
+            }
+        }
+        let expected = try #require(try instructions("interpret", "instructions"))
+        #expect(expected > 0)
+        #expect(try instructions(engine, clock) == (engine == "translate" && clock == "host" ? nil : expected))
+    }
+
     @Test func statistics() throws {
         try withTemporaryFolder { folder in
             let path = folder + "/stats.json"
