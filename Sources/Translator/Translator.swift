@@ -100,7 +100,6 @@ final class Translator {
 
     /// From now on generated code counts instructions, or does not.
     private func count(_ counts: Bool) {
-        if !counts { hasRunUncounted = true }
         guard counts != self.counts else { return }
         self.counts = counts
         cpu.forgetAllBlocks()
@@ -154,6 +153,7 @@ final class Translator {
         state.pointee.translated.jump_salt = jumps.salt(mode: mode)
         state.pointee.translated.code_base = rip &- translation.pointee.block.pointee.address & 0xfff
         statistics.entries += 1
+        if !counts { hasRunUncounted = true }
         state.pointee.translated.limit = limit
         state.pointee.translated.counted = Int64(bitPattern: state.pointee.instructions &- limit)
         state.pointee.translated.behind = 0
