@@ -40,6 +40,7 @@ let package = Package(
             name: "Trapeze",
             dependencies: ["Machine", "Comparison", "X86", "Translator", "KVM", "GDBStub", "VirtualCPU", "Memory"],
             swiftSettings: strictSwift),
+        .target(name: "Disassembly", swiftSettings: strictSwift),
         .target(name: "CTerminal", cSettings: strictC),
         .executableTarget(
             name: "TrapezeCLI",
@@ -82,8 +83,8 @@ let package = Package(
         .testTarget(
             name: "SuiteTests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
         .testTarget(
-            name: "TranslatorTests", dependencies: ["Translator", "X86", "VirtualCPU", "Memory"],
-            swiftSettings: strictSwift),
+            name: "TranslatorTests", dependencies: ["Translator", "X86", "VirtualCPU", "Memory", "Disassembly"],
+            exclude: ["Golden"], swiftSettings: strictSwift),
         .testTarget(
             name: "KVMTests", dependencies: ["KVM", "CKVM", "X86", "VirtualCPU", "Memory", "TestSupport"],
             swiftSettings: strictSwift),

@@ -119,22 +119,18 @@ final class Translator {
 
     private func translate(_ block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Translation> {
         lowering.lower(block, into: &operations)
-        FlagPlan.apply(to: &operations)
+        Passes.apply(to: &operations)
         var encoder = BlockEncoder(
             at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4), counts: counts)
         let landing = code.next
         let entry = encoder.encode(operations, of: block)
         for site in encoder.sites { code.add(site) }
         for edge in encoder.edges {
-            let stub = encoder.code.cursor
-            HostAssembler.patch(edge.displacement, to: stub)
-            let number = code.addLink(
+            let stub = encoder.emitStub(edge, link: Int32(code.linkCount))
+            code.addLink(
                 Link(
                     displacement: edge.displacement, stub: stub, target: edge.target & 0xfff,
                     crossesPages: edge.crossesPages))
-            encoder.code.move32(Host.address, immediate: UInt32(bitPattern: number))
-            encoder.code.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_LINK))
-            encoder.code.jump(to: code.gates.exit)
         }
         let translation = code.add(
             Translation(

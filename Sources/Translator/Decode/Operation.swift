@@ -19,7 +19,7 @@ enum FlagUse: UInt8 {
 
 /// One guest instruction in a block.
 struct Operation {
-    enum Kind: UInt8 {
+    enum Kind: UInt8, CaseIterable {
         /// Does nothing.
         case nothing
         /// Copied, its operands in registers.

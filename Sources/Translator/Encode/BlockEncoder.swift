@@ -66,6 +66,11 @@ struct BlockEncoder: ~Copyable {
         var behind: UInt8
     }
 
+    /// Where the first operation's code begins, and where each one's in line ends, if anybody wants to know.
+    var marks: [UnsafeMutablePointer<UInt8>]?
+    /// Where the code in line ends, and what lies out of line begins.
+    private(set) var lineEnd: UnsafeMutablePointer<UInt8>
+
     /// Slow paths of the operation at hand, to rejoin behind it.
     var openSlowPaths = 0
     /// Jumps look whether the vCPU is wanted elsewhere even if they lead forwards.
@@ -76,6 +81,7 @@ struct BlockEncoder: ~Copyable {
 
     init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, context: Int, counts: Bool) {
         code = HostAssembler(at: start)
+        lineEnd = start
         self.counts = counts
         self.gates = gates
         readTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_READ), context: context))
@@ -92,9 +98,14 @@ struct BlockEncoder: ~Copyable {
         savedFlags = false
         emitVectorGate(operations)
         if counts { emitCount(block) }
-        for operation in operations { emit(operation) }
+        marks?.append(code.cursor)
+        for operation in operations {
+            emit(operation)
+            marks?.append(code.cursor)
+        }
         emitX87Record()
         if let last = operations.last, !last.endsBlock { emitEdge(last.next, from: last.offset) }
+        lineEnd = code.cursor
         emitOutOfLine()
         return entry
     }

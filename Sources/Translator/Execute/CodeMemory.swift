@@ -38,6 +38,21 @@ struct CodeMemory: ~Copyable {
         let step: UnsafePointer<UInt8>
         let stepSaved: UnsafePointer<UInt8>
         let stepLost: UnsafePointer<UInt8>
+
+        /// Writes them.
+        init(_ code: inout HostAssembler) {
+            func gate(_ function: @convention(c) () -> Void) -> UnsafePointer<UInt8> {
+                let start = UnsafePointer(code.cursor)
+                code.bytes(0xff, 0x25, 0, 0, 0, 0)  // jmp [rip]
+                code.int64(UInt64(UInt(bitPattern: unsafeBitCast(function, to: UnsafeRawPointer.self))))
+                return start
+            }
+            exit = gate(tz_translated_exit)
+            exitSaved = gate(tz_translated_exit_saved)
+            step = gate(tz_translated_step)
+            stepSaved = gate(tz_translated_step_saved)
+            stepLost = gate(tz_translated_step_lost)
+        }
     }
 
     init() throws(EngineError) {
@@ -46,15 +61,7 @@ struct CodeMemory: ~Copyable {
         links = .allocate(capacity: Self.linkCapacity)
         sites = .allocate(capacity: Self.siteCapacity)
         var code = HostAssembler(at: writable)
-        func gate(_ function: @convention(c) () -> Void) -> UnsafePointer<UInt8> {
-            let start = UnsafePointer(code.cursor)
-            code.bytes(0xff, 0x25, 0, 0, 0, 0)  // jmp [rip]
-            code.int64(UInt64(UInt(bitPattern: unsafeBitCast(function, to: UnsafeRawPointer.self))))
-            return start
-        }
-        gates = Gates(
-            exit: gate(tz_translated_exit), exitSaved: gate(tz_translated_exit_saved), step: gate(tz_translated_step),
-            stepSaved: gate(tz_translated_step_saved), stepLost: gate(tz_translated_step_lost))
+        gates = Gates(&code)
         reserved = (code.cursor - writable + 63) & ~63
         used = reserved
     }
@@ -109,10 +116,10 @@ struct CodeMemory: ~Copyable {
     /// Where the next block's code goes, in the writable mapping.
     var next: UnsafeMutablePointer<UInt8> { writable + used }
 
-    mutating func addLink(_ link: Link) -> Int32 {
+    /// Enters a link, whose number is `linkCount` before.
+    mutating func addLink(_ link: Link) {
         links[linkCount] = link
         linkCount += 1
-        return Int32(linkCount - 1)
     }
 
     /// Enters a site, by its host address in the writable mapping.

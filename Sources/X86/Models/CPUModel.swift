@@ -26,7 +26,7 @@ package struct CPUModel: Sendable {
     let brand: [UInt8]
     let features: FeatureSet
     /// Features that the model's name promises but this host cannot run.
-    let missing: [Feature]
+    package let missing: [Feature]
     /// MAXPHYADDR
     let physicalBits: UInt64 = 46
     /// The CPUID registers that are made of feature bits alone, by leaf, subleaf and register.

@@ -1,0 +1,46 @@
+// Operations as text. What is set in an operation is found by reflection, so that whatever the passes come to note is
+// shown under the name that it has in the source.
+
+import X86
+
+extension Operation {
+    /// Kind and properties; those that are off are left out.
+    var text: String {
+        var words = ["\(kind)"]
+        for child in Mirror(reflecting: self).children {
+            guard let label = child.label, !["kind", "instruction", "offset", "remaining"].contains(label) else {
+                continue
+            }
+            switch child.value {
+            case let flag as Bool: if flag { words.append(label) }
+            case let use as FlagUse: if use != .none { words.append("\(label)=\(use)") }
+            default:
+                let text = "\(child.value)"
+                if text != "0", text != "nil" { words.append("\(label)=\(text)") }
+            }
+        }
+        return words.joined(separator: " ")
+    }
+}
+
+/// The operations of a block after one of the translator's stages.
+package struct OperationStage: Sendable {
+    /// `lowering`, or the pass.
+    package let name: String
+    /// The operations, one for each guest instruction.
+    package let operations: [String]
+}
+
+extension OperationStage {
+    /// All stages of a block.
+    static func all(of block: UnsafeMutablePointer<Block>, _ lowering: Lowering) -> [OperationStage] {
+        var operations: [Operation] = []
+        lowering.lower(block, into: &operations)
+        var stages = [OperationStage(name: "lowering", operations: operations.map(\.text))]
+        for pass in Passes.all {
+            pass.apply(&operations)
+            stages.append(OperationStage(name: pass.name, operations: operations.map(\.text)))
+        }
+        return stages
+    }
+}
