@@ -53,18 +53,34 @@ let package = Package(
         .target(
             name: "Guests", path: "guests", exclude: ["README.md"], sources: ["Catalog"], swiftSettings: strictSwift,
             plugins: ["GuestBuilder"]),
+        // What several of the benchmarks need.
+        .target(name: "BenchmarkSupport", path: "Benchmarks/Support", swiftSettings: strictSwift),
         .executableTarget(
             name: "boot-benchmark",
-            dependencies: ["DebianGuest", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "BenchmarkSupport", "DebianGuest", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             path: "Benchmarks/Boot", swiftSettings: strictSwift),
         .executableTarget(
             name: "cpu-benchmark",
-            dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["BenchmarkSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Benchmarks/CPU", swiftSettings: strictSwift),
         .executableTarget(
             name: "nano-benchmark",
-            dependencies: ["Comparison", "Guests", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "BenchmarkSupport", "Comparison", "Guests",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             path: "Benchmarks/Nano", swiftSettings: strictSwift),
+        .executableTarget(
+            name: "compute-benchmark",
+            dependencies: [
+                "BenchmarkSupport", "Comparison", "Guests", "native-guest",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks/Compute", swiftSettings: strictSwift),
+        // The guest of compute-benchmark as a program of the host.
+        .executableTarget(name: "native-guest", path: "Benchmarks/NativeGuest", cSettings: strictC),
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
         .executableTarget(name: "guest-embedder", swiftSettings: strictSwift),
         // What several of the tests need.
@@ -95,7 +111,7 @@ let package = Package(
             swiftSettings: strictSwift),
         .testTarget(
             name: "DebianGuestTests", dependencies: ["DebianGuest", "TestSupport"], swiftSettings: strictSwift),
-        .testTarget(name: "GuestsTests", dependencies: ["Guests"], swiftSettings: strictSwift),
+        .testTarget(name: "GuestsTests", dependencies: ["Guests", "native-guest"], swiftSettings: strictSwift),
         .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: strictSwift),
         .testTarget(
             name: "LocalAPICTests", dependencies: ["LocalAPIC", "VirtualCPU", "TestSupport"], swiftSettings: strictSwift

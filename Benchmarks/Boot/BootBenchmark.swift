@@ -3,6 +3,7 @@
 // order of events; a single boot is `TimedBoot`, what is compared is `Contender`, the table is `Report`.
 
 import ArgumentParser
+import BenchmarkSupport
 import DebianGuest
 import Foundation
 
@@ -67,8 +68,8 @@ struct BootBenchmark: ParsableCommand {
 
     func run() throws {
         // What is missing is said before anything is downloaded.
-        let trapezePath = try findTrapeze()
-        let qemuPath = try findQEMU()
+        let trapezePath = try Programs.own("trapeze", named: trapeze)
+        let qemuPath = try Programs.qemu(qemu)
         let folder = try TemporaryFolder()
         let boot = try prepare(in: folder)
 
@@ -92,33 +93,6 @@ struct BootBenchmark: ParsableCommand {
     }
 
     // MARK: What is needed
-
-    private func findTrapeze() throws -> String {
-        let path =
-            trapeze
-            ?? Bundle.main.executableURL?.deletingLastPathComponent().appending(path: "trapeze").path ?? "trapeze"
-        guard FileManager.default.isExecutableFile(atPath: path) else {
-            throw Failure("\(path): no such program; build it (swift build -c release), or name it by --trapeze")
-        }
-        return path
-    }
-
-    private func findQEMU() throws -> String {
-        if qemu.contains("/") {
-            guard FileManager.default.isExecutableFile(atPath: qemu) else { throw Failure("\(qemu): no such program") }
-            return qemu
-        }
-        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
-        guard
-            let path = folders.lazy.map({ "\($0)/\(qemu)" }).first(where: {
-                FileManager.default.isExecutableFile(atPath: $0)
-            })
-        else {
-            throw Failure(
-                "\(qemu) is not installed: there is nothing to compare with (Debian's package qemu-system-x86)")
-        }
-        return path
-    }
 
     private func prepare(in folder: borrowing TemporaryFolder) throws -> Boot {
         if let kernel, let initrd {

@@ -1,5 +1,6 @@
 // What is compared: a program with the arguments that make it boot, and what it tells of the boot afterwards.
 
+import BenchmarkSupport
 import Foundation
 
 /// What every contender boots.

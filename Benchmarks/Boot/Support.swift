@@ -1,16 +1,7 @@
-// Small things: an error with a text, standard error, and a folder that goes when the benchmark does.
+// Small things: the text of an error, and a folder that goes when the benchmark does.
 
+import BenchmarkSupport
 import Foundation
-
-/// What ends the benchmark, for the user to read.
-struct Failure: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
-}
-
-/// Writes a line to standard error.
-func say(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
 
 /// The text of an `errno` value.
 func errnoText(_ code: Int32) -> String { String(cString: strerror(code)) }

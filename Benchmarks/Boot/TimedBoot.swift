@@ -1,5 +1,6 @@
 // One boot: a child process whose console is watched for a text. It is ended as soon as the text is there.
 
+import BenchmarkSupport
 import Foundation
 
 /// What one boot took.

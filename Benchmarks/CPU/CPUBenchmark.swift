@@ -2,6 +2,7 @@
 // two vCPUs than on one. This file is the command line and the table; a single run is `GuestRun`.
 
 import ArgumentParser
+import BenchmarkSupport
 import Foundation
 
 @main
@@ -39,8 +40,7 @@ struct CPUBenchmark: ParsableCommand {
     }
 
     func run() throws {
-        let beside = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "trapeze").path
-        let run = GuestRun(trapeze: trapeze ?? beside, engine: engine, timeout: timeout)
+        let run = GuestRun(trapeze: try Programs.own("trapeze", named: trapeze), engine: engine, timeout: timeout)
         let speeds = try (0..<repeats).map { _ in try run.instructionsPerSecond() }
         print(String(format: "integer loop: %.0f million instructions a second", (speeds.max() ?? 0) / 1e6))
 

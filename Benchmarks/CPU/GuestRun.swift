@@ -1,11 +1,7 @@
 // One run of a guest as a child process, and what it says of its time.
 
+import BenchmarkSupport
 import Foundation
-
-/// What ends the benchmark, for the user to read.
-struct Failure: Error, CustomStringConvertible {
-    let description: String
-}
 
 struct GuestRun {
     var trapeze: String
@@ -37,29 +33,17 @@ struct GuestRun {
             """
         let text = try output(["debian", "--cpus", "\(cpus)", "--", "sh", "-c", script])
         let times = text.split(whereSeparator: \.isWhitespace).compactMap { Double($0) }
-        guard times.count == 2 else { throw Failure(description: "no times in the guest's output: \(text)") }
+        guard times.count == 2 else { throw Failure("no times in the guest's output: \(text)") }
         return times[1] - times[0]
     }
 
     private func output(_ arguments: [String]) throws -> String {
-        let process = Process()
-        let pipe = Pipe()
-        process.executableURL = URL(filePath: trapeze)
         var all = ["run"] + arguments
         // Before what belongs to the guest's command.
         all.insert(contentsOf: ["--engine", engine, "--timeout", "\(timeout)"], at: 2)
-        process.arguments = all
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = pipe
-        do { try process.run() } catch {
-            throw Failure(description: "\(trapeze): cannot be started: \(error.localizedDescription)")
-        }
-        let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw Failure(description: "trapeze \(all[1]): status \(process.terminationStatus)\n\(text)")
-        }
-        return text
+        let run = ProgramRun(name: "trapeze \(all[1])", path: trapeze, arguments: all)
+        // The guest's limit comes first.
+        return String(decoding: try run.output(timeout: timeout + 10), as: UTF8.self)
     }
 
     private struct Statistics: Decodable {

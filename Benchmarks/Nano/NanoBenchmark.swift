@@ -1,7 +1,8 @@
 // nano-benchmark: what single operations cost under Trapeze's engines and under QEMU's TCG, side by side. This file is the
-// command line and the table; a single run is `NanoRun`.
+// command line and the table.
 
 import ArgumentParser
+import BenchmarkSupport
 import Comparison
 import Foundation
 import Guests
@@ -45,59 +46,57 @@ struct NanoBenchmark: ParsableCommand {
     }
 
     func run() throws {
-        guard let guest = EmbeddedGuest.named("nano") else { throw Failure(description: "no guest 'nano'") }
+        guard let guest = EmbeddedGuest.named("nano") else { throw Failure("no guest 'nano'") }
         let image = FileManager.default.temporaryDirectory
             .appending(path: "nano-benchmark-\(ProcessInfo.processInfo.processIdentifier)")
         try Data(guest.image).write(to: image)
         defer { try? FileManager.default.removeItem(at: image) }
 
-        let beside = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "trapeze").path
-        let ours = engines.split(separator: ",").map {
-            NanoRun.trapeze(program: trapeze ?? beside, engine: String($0), cpus: cpus)
+        let program = try Programs.own("trapeze", named: trapeze)
+        let ours = engines.split(separator: ",").map { engine in
+            ProgramRun(
+                name: String(engine), path: program,
+                arguments: ["run", "nano", "--engine", String(engine), "--cpus", "\(cpus)"])
         }
-        guard let subject = ours.last else { throw Failure(description: "--engines names no engine") }
+        guard let subject = ours.last else { throw Failure("--engines names no engine") }
+        let qemu = try Programs.qemu(qemu)
         let theirs = ["max", "qemu64"].map {
-            NanoRun.qemu(program: qemu, model: $0, image: image.path, memory: guest.requirements.memory, cpus: cpus)
+            ProgramRun.qemu(
+                path: qemu, model: $0, memoryMiB: Int(guest.requirements.memory >> 20), cpus: cpus,
+                boot: ["-kernel", image.path])
         }
         let contenders = ours + theirs
         var reports = contenders.map { _ in [GuestReport]() }
         for _ in 0..<repeats {
             for (index, contender) in contenders.enumerated() {
-                reports[index].append(try contender.report(timeout: timeout))
+                reports[index].append(GuestReport(console: try contender.output(timeout: timeout)))
             }
         }
 
         /// The median in nanoseconds.
-        func median(_ index: Int, _ operation: String) -> Double? {
-            Samples(
-                reports[index].flatMap(\.measurements).filter { $0.name == operation && $0.unit == "ns" }.map(\.value)
-            )?.median
+        func time(_ index: Int, _ operation: String) -> Double? {
+            median(
+                reports[index].flatMap(\.measurements).filter { $0.name == operation && $0.unit == "ns" }.map(\.value))
         }
         var operations: [String] = []
         for measurement in reports.joined().flatMap(\.measurements)
         where measurement.unit == "ns" && !operations.contains(measurement.name) { operations.append(measurement.name) }
 
         print("ns, medians of \(repeats)\n")
-        print(row("", contenders.map(\.name) + ["\(subject.name) / QEMU"]))
-        var logarithms = 0.0
-        var count = 0
+        var table = Table(head: [""] + contenders.map(\.name) + ["\(subject.name) / QEMU"])
+        var ratios: [Double] = []
         for operation in operations {
-            let values = contenders.indices.map { median($0, operation) }
+            let values = contenders.indices.map { time($0, operation) }
             let best = values.suffix(theirs.count).compactMap { $0 }.min()
             let own = values[ours.count - 1]
             var ratio = "-"
             if let best, let own, best > 0, own > 0 {
                 ratio = String(format: "%.2f", own / best)
-                logarithms += log(own / best)
-                count += 1
+                ratios.append(own / best)
             }
-            print(row(operation, values.map { $0.map { String(format: "%.1f", $0) } ?? "-" } + [ratio]))
+            table.add([operation] + values.map { $0.map { String(format: "%.1f", $0) } ?? "-" } + [ratio])
         }
-        if count > 0 { print(String(format: "\ngeometric mean of the ratios: %.2f", exp(logarithms / Double(count)))) }
-    }
-
-    private func row(_ name: String, _ cells: [String]) -> String {
-        name.padding(toLength: 10, withPad: " ", startingAt: 0)
-            + cells.map { String(repeating: " ", count: max(2, 18 - $0.count)) + $0 }.joined()
+        print(table.text)
+        if let mean = geometricMean(ratios) { print(String(format: "geometric mean of the ratios: %.2f", mean)) }
     }
 }

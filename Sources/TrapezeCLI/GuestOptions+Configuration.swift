@@ -51,7 +51,7 @@ extension GuestOptions {
         if let cpus, cpus > 0, cpus < processors {
             throw Failure("guest '\(name)' needs \(processors) vCPUs; \(cpus) were given")
         }
-        return GuestToRun(name: name, bootLoader: embedded.bootLoader)
+        return GuestToRun(name: name, bootLoader: embedded.bootLoader(commandLine: append ?? ""))
     }
 
     /// Number of vCPUs: an embedded guest may need more than one.
@@ -78,7 +78,10 @@ extension GuestOptions {
         }
         let isDebian = guest == debianName
         if initrd != nil, kernel == nil { throw Failure("--initrd goes with --kernel") }
-        if append != nil, kernel == nil, !isDebian { throw Failure("--append goes with --kernel or guest 'debian'") }
+        let takesCommandLine = kernel != nil || isDebian || EmbeddedGuest.named(guest ?? "tour")?.kind == .multiboot
+        if append != nil, !takesCommandLine {
+            throw Failure("--append goes with --kernel, guest 'debian' or an embedded guest that is a Multiboot kernel")
+        }
         if debianKernel != nil, !isDebian { throw Failure("--debian-kernel goes with guest 'debian'") }
         if userland != nil, !isDebian { throw Failure("--userland goes with guest 'debian'") }
         if !command.isEmpty, !isDebian { throw Failure("a command after -- goes with guest 'debian'") }
@@ -148,12 +151,12 @@ extension MultibootModule {
 }
 
 extension EmbeddedGuest {
-    /// How the guest is started.
-    var bootLoader: any BootLoader {
+    /// How the guest is started. A command line is for Multiboot kernels.
+    func bootLoader(commandLine: String) -> any BootLoader {
         let file = BootFile.bytes(image, name: name)
         return switch kind {
         case .firmware: FirmwareBootLoader(firmware: file)
-        case .multiboot: MultibootBootLoader(kernel: file)
+        case .multiboot: MultibootBootLoader(kernel: file, commandLine: commandLine)
         case .flat(let address, let entry):
             FlatBinaryBootLoader(binary: file, loadAddress: address, entryPoint: entry)
         }

@@ -17,6 +17,7 @@ struct Manifest {
     let features: [String]
     let commonSources: [String]
     let architecture: Architecture
+    let code: Code
 
     enum Kind {
         case firmware
@@ -30,6 +31,14 @@ struct Manifest {
         case amd64 = "x86_64"
     }
 
+    /// How a guest's own files are compiled; what is common is always code for a kernel.
+    enum Code: String {
+        /// Small, and without vector registers.
+        case kernel
+        /// As programs are: optimised for speed, with SSE2, position-independent.
+        case program
+    }
+
     private struct File: Decodable {
         let summary: String
         let kind: String
@@ -37,6 +46,7 @@ struct Manifest {
         var loadAddress: String?
         var entry: String?
         var architecture: String?
+        var code: String?
         var common: [String]?
         var memoryMiB: Int?
         var processors: Int?
@@ -67,6 +77,10 @@ struct Manifest {
             throw BuildError(file: file, "\"architecture\" is \"x86_64\" or \"i386\"")
         }
         self.architecture = architecture
+        guard let code = Code(rawValue: decoded.code ?? "kernel") else {
+            throw BuildError(file: file, "\"code\" is \"kernel\" or \"program\"")
+        }
+        self.code = code
         memoryMiB = decoded.memoryMiB ?? 16
         processors = decoded.processors ?? 1
         guard (1...4096).contains(memoryMiB), (1...255).contains(processors) else {

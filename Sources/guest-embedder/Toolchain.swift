@@ -19,7 +19,8 @@ struct Toolchain {
             // A guest and the common folder may both have a file of that name.
             let folder = source.deletingLastPathComponent().lastPathComponent
             let object = scratch.appending(path: "\(folder)-\(source.lastPathComponent).o")
-            try run(clang, compilerFlags(manifest) + ["-c", source.path(), "-o", object.path()])
+            let code = source.deletingLastPathComponent().path() == common.path() ? .kernel : manifest.code
+            try run(clang, compilerFlags(manifest, code) + ["-c", source.path(), "-o", object.path()])
             return object
         }
         let elf = scratch.appending(path: "\(manifest.name).elf")
@@ -55,14 +56,19 @@ struct Toolchain {
         }
     }
 
-    private func compilerFlags(_ manifest: Manifest) -> [String] {
+    private func compilerFlags(_ manifest: Manifest, _ code: Manifest.Code) -> [String] {
         let target = manifest.architecture == .amd64 ? "x86_64-none-elf" : "i686-none-elf"
-        return [
-            "--no-default-config", "--target=\(target)", "-std=c17", "-Os", "-Wall", "-Wextra", "-Werror", "-I",
-            common.path(),
-            "-ffreestanding", "-fno-pic", "-mno-red-zone", "-mgeneral-regs-only", "-fno-stack-protector",
-            "-fno-asynchronous-unwind-tables", "-fno-strict-aliasing", "-fno-jump-tables", "-fcf-protection=none",
+        let all = [
+            "--no-default-config", "--target=\(target)", "-std=c17", "-Wall", "-Wextra", "-Werror", "-I", common.path(),
+            "-ffreestanding", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none",
         ]
+        return switch code {
+        case .kernel:
+            all + [
+                "-Os", "-fno-pic", "-mno-red-zone", "-mgeneral-regs-only", "-fno-strict-aliasing", "-fno-jump-tables",
+            ]
+        case .program: all + ["-O2", "-fpie", "-fvisibility=hidden", "-fomit-frame-pointer", "-fno-math-errno"]
+        }
     }
 
     /// Runs `tool`, whose own messages go to standard error, and throws if it fails.

@@ -34,6 +34,14 @@ import Testing
         #expect(result.status == Int32(status), "\(result.errors)")
     }
 
+    @Test func anEmbeddedKernelGetsACommandLine() throws {
+        let result = try run("run", "compute", "--append", "scale=0 kernels=fib,aes-ni")
+        #expect(result.status == 0)
+        let lines = result.output.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix("measured:") }
+        #expect(lines.map { $0.split(separator: " ")[1] } == ["fib", "aes-ni"])
+        #expect(try run("run", "compute", "--append", "kernels=none-such").status == 2)
+    }
+
     @Test func engineAskedForByNameIsNotAnnounced() throws {
         let result = try run("run", "exit-status", "--engine", "interpret")
         #expect(result.status == 42)

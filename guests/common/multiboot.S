@@ -2,7 +2,7 @@
 //
 // Bit 16 of the flags says that the addresses stand in the header, so the image needs no ELF around it.
 // The loader hands over in flat 32-bit protected mode, interrupts disabled, EAX = 0x2badb002; nothing else is relied
-// upon, its GDT least of all.
+// upon, its GDT least of all. Where its information is (EBX), a guest finds in `multiboot_information`.
 
 #define MAGIC 0x1badb002
 #define FLAGS 0x00010000
@@ -24,4 +24,11 @@ multiboot_header:
 multiboot_entry:
         cli
         cld
+        mov     %ebx, multiboot_information
         jmp     start32
+
+        .bss
+        .balign 4
+        .globl  multiboot_information
+multiboot_information:
+        .skip   4

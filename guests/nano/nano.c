@@ -80,18 +80,6 @@ static void do_operations(const struct operation *operation) {
     }
 }
 
-// Kilohertz of the TSC, by channel 2 of the PIT: 11932 of its cycles are 10.0002 ms.
-static uint64_t time_stamp_frequency(void) {
-    enum { COUNT = 11932 };
-    out8(0x61, (uint8_t)((in8(0x61) & ~2u) | 1));       // gate on, speaker off
-    out8(PORT_PIT + 3, 0xb0);                           // channel 2, mode 0: output rises at the end
-    out8(PORT_PIT + 2, COUNT & 0xff);
-    out8(PORT_PIT + 2, COUNT >> 8);
-    uint64_t start = time_stamp();
-    while (!(in8(0x61) & 0x20)) {}
-    return (time_stamp() - start) * 1193182 / COUNT / 1000;
-}
-
 int main(void) {
     open_console();
     install_traps();

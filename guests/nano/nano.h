@@ -7,6 +7,7 @@
 #ifndef NANO_H
 #define NANO_H
 
+#include "clock.h"
 #include "interrupts.h"
 #include "traps.h"
 
@@ -26,12 +27,6 @@ struct operation {
 };
 
 extern const struct operation system_operations[], memory_operations[], interrupt_operations[];
-
-INLINE uint64_t time_stamp(void) {
-    uint32_t low, high;
-    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
-    return (uint64_t)high << 32 | low;
-}
 
 // Calls `run(rounds)`. False, too, if a trap came that nobody expected: `abandon` then ends it from the handler.
 bool attempt(bool (*run)(uint64_t), uint64_t rounds);
