@@ -79,6 +79,12 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/Compute", swiftSettings: strictSwift),
+        .executableTarget(
+            name: "userland-benchmark",
+            dependencies: [
+                "BenchmarkSupport", "DebianGuest", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks/Userland", swiftSettings: strictSwift),
         // The guest of compute-benchmark as a program of the host.
         .executableTarget(name: "native-guest", path: "Benchmarks/NativeGuest", cSettings: strictC),
         .plugin(name: "GuestBuilder", capability: .buildTool(), dependencies: ["guest-embedder"]),
