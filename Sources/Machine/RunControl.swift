@@ -76,6 +76,8 @@ final class RunControl: @unchecked Sendable {
         locked { state in
             guard state.phase == .running else { return false }
             state.phase = .paused
+            // Threads that were told to run and have not woken yet stand still already, and will not say so.
+            finishIfParked(&state)
             return true
         }
     }

@@ -38,19 +38,18 @@ struct TestEngine: Sendable, CustomTestStringConvertible {
             return (test.engine as? any ChosenBySpeed)?.reasonAgainstAutomaticChoice().map { (test.engine.name, $0) }
         })
 
-    /// Skips the test that asks if the engine does not offer what it needs.
-    func require(_ need: Need) throws {
-        try require()
-        if need == .wholeCPU, let reason = Self.emulation[engine.name] {
-            try Test.cancel("the engine '\(engine.name)' cannot show it here: \(reason)")
+    /// Why the engine cannot give a test what it needs; nil if it can.
+    func obstacle(to need: Need) -> String? {
+        if case .unavailable(let reason) = engine.probe() {
+            return "the engine '\(engine.name)' does not work here: \(reason)"
         }
+        guard need == .wholeCPU, let reason = Self.emulation[engine.name] else { return nil }
+        return "the engine '\(engine.name)' cannot show it here: \(reason)"
     }
 
-    /// Skips the test that asks if the engine does not work here.
-    func require() throws {
-        if case .unavailable(let reason) = engine.probe() {
-            try Test.cancel("the engine '\(engine.name)' does not work here: \(reason)")
-        }
+    /// Skips the test that asks if the engine does not offer what it needs.
+    func require(_ need: Need = .engine) throws {
+        if let reason = obstacle(to: need) { try Test.cancel("\(reason)") }
     }
 }
 
