@@ -108,7 +108,8 @@ let package = Package(
             name: "TranslatorTests", dependencies: ["Translator", "X86", "VirtualCPU", "Memory", "Disassembly"],
             exclude: ["Golden"], swiftSettings: strictSwift),
         .testTarget(
-            name: "KVMTests", dependencies: ["KVM", "CKVM", "X86", "VirtualCPU", "Memory", "TestSupport"],
+            name: "KVMTests",
+            dependencies: ["KVM", "CKVM", "X86", "Translator", "VirtualCPU", "Memory", "TestSupport"],
             swiftSettings: strictSwift),
         // The decoder, compared with others that the machine may have.
         .target(name: "Disassemblers", cSettings: strictC),

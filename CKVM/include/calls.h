@@ -42,6 +42,8 @@ CKVM_READ(ckvm_get_pit2, KVM_GET_PIT2, struct kvm_pit_state2)
 CKVM_WRITE(ckvm_set_pit2, KVM_SET_PIT2, struct kvm_pit_state2)
 CKVM_WRITE(ckvm_irq_line, KVM_IRQ_LINE, struct kvm_irq_level)
 CKVM_WRITE(ckvm_signal_msi, KVM_SIGNAL_MSI, struct kvm_msi)
+CKVM_READ(ckvm_get_clock, KVM_GET_CLOCK, struct kvm_clock_data)
+CKVM_WRITE(ckvm_set_clock, KVM_SET_CLOCK, struct kvm_clock_data)
 CKVM_WRITE(ckvm_irqfd, KVM_IRQFD, struct kvm_irqfd)
 CKVM_WRITE(ckvm_ioeventfd, KVM_IOEVENTFD, struct kvm_ioeventfd)
 

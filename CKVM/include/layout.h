@@ -38,6 +38,7 @@ CKVM_SIZE(kvm_pic_state, 16);
 CKVM_SIZE(kvm_ioapic_state, 216);
 CKVM_SIZE(kvm_pit_channel_state, 24);
 CKVM_SIZE(kvm_pit_state2, 112);
+CKVM_SIZE(kvm_clock_data, 48);
 CKVM_SIZE(kvm_enable_cap, 104);
 CKVM_SIZE(kvm_guest_debug, 72);
 CKVM_SIZE(kvm_stats_header, 24);

@@ -10,6 +10,10 @@ import X86
 final class KVMVCPU: VirtualCPU, @unchecked Sendable {
     let id: Int
     unowned let vm: KVMVM
+    // What every exit needs is at hand here: a way through `vm` would count references.
+    let bus: any Bus
+    /// Level of the PIC pair's INTR line; the bootstrap processor's only.
+    let intr = Atomic<Bool>(false)
     let descriptor: Descriptor
     let page: RunPage
     /// The signal by which its thread is kicked; kicks may come when the VM has gone.
@@ -27,6 +31,11 @@ final class KVMVCPU: VirtualCPU, @unchecked Sendable {
     var isShutDown = false
     /// The host's time minus the machine's, when the guest's time-stamp counter last followed it.
     var followedGap: UInt64 = 0
+    /// This KVM leaves the guest's counter at the host's, whatever it is told.
+    var counterIsFixed = false
+    /// The TSC deadline that was taken from the local APIC's timer when the vCPU was last stopped, and the counter then; nil
+    /// if there was none.
+    var heldDeadline: (deadline: UInt64, counter: UInt64)?
     /// What a vCPU's state has and KVM does not keep.
     var aside = StateAside()
     /// Executes what the kernel cannot.
@@ -48,6 +57,7 @@ final class KVMVCPU: VirtualCPU, @unchecked Sendable {
     init(id: Int, vm: KVMVM) throws(EngineError) {
         self.id = id
         self.vm = vm
+        bus = vm.bus
         kickSignal = vm.kickSignal
         let number = vm.descriptor.number
         descriptor = try Descriptor(retrying { ckvm_create_vcpu(number, UInt(id)) }, from: "KVM_CREATE_VCPU")
@@ -82,6 +92,13 @@ final class KVMVCPU: VirtualCPU, @unchecked Sendable {
         }
         let call: KVMCall = "KVM_SET_CPUID2"
         try call.check(retrying { ckvm_set_cpuid2(descriptor.number, entries, UInt32(entries.count)) })
+        // Without this the guest may use what CPUID does not offer.
+        guard vm.capabilities.has(.enforcedFeatures) else { return }
+        let enforcing: KVMCall = "KVM_ENABLE_CAP of KVM_CAP_ENFORCE_PV_FEATURE_CPUID"
+        var enable = kvm_enable_cap()
+        enable.cap = UInt32(KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+        enable.args.0 = 1
+        try enforcing.check(retrying { ckvm_enable_cap(descriptor.number, &enable) })
     }
 
     // MARK: Other threads

@@ -43,9 +43,10 @@ struct InterruptRoutes {
 
 extension KVMVM {
     func setINTR(_ asserted: Bool) {
-        intr.store(asserted, ordering: .sequentiallyConsistent)
-        // The bootstrap processor looks at the line before it enters the guest.
-        if asserted { vcpus.first?.lookUp() }
+        guard let bootstrap = vcpus.first else { return }
+        bootstrap.intr.store(asserted, ordering: .sequentiallyConsistent)
+        // It looks at the line before it enters the guest.
+        if asserted { bootstrap.lookUp() }
     }
 
     @discardableResult func signalMSI(address: UInt64, data: UInt32) -> Bool {

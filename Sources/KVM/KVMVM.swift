@@ -21,6 +21,8 @@ final class KVMVM: EngineVM, @unchecked Sendable {
     let model: CPUModel
     /// What this KVM's CPUs can address, in bits.
     private let physicalBits: UInt32
+    /// What of KVM's paravirtual interface the guest is offered, as CPUID's leaf 40000001H says it; nil for nothing.
+    let paravirtualFeatures: UInt32?
     /// The MSRs that this KVM keeps.
     let msrNumbers: [UInt32]
     /// Where PKRU lies in an XSAVE area of this host; nil if it has no protection keys.
@@ -30,8 +32,6 @@ final class KVMVM: EngineVM, @unchecked Sendable {
     let kickSignal: Int32
     private(set) var vcpus: [KVMVCPU] = []
 
-    /// Level of the PIC pair's INTR line.
-    let intr = Atomic<Bool>(false)
     let routes = Mutex(InterruptRoutes())
     let time = Mutex(TimeReference())
 
@@ -62,12 +62,20 @@ final class KVMVM: EngineVM, @unchecked Sendable {
         let offered = try device.supportedCPUID()
         model = try CPUModel(describedBy: configuration.cpuModel)
             .limited(to: offered, of: "KVM", describedBy: configuration.cpuModel)
+        paravirtualFeatures = configuration.isParavirtual ? Self.paravirtualFeatures(offered) : nil
         physicalBits = offered.first { $0.leaf == 0x8000_0008 }.map { $0.eax & 0xff } ?? 36
         let signal: KVMCall = "the kick signal"
         kickSignal = try signal.check(ckvm_prepare_kicks())
         descriptor = try Descriptor(retrying { ckvm_create_vm(device.descriptor.number, 0) }, from: "KVM_CREATE_VM")
         capabilities = try CapabilityValues(of: descriptor)
         try setUp()
+    }
+
+    /// Of what this KVM offers guests in leaf 40000001H, all that the software engines have, and EOIs without an exit (PV EOI,
+    /// bit 6), which only the kernel has a use for.
+    private static func paravirtualFeatures(_ offered: [CPUIDEntry]) -> UInt32 {
+        let known = CPUModel.paravirtualFeatures | 1 << 6
+        return known & (offered.first { $0.leaf == 0x4000_0001 }?.eax ?? 0)
     }
 
     /// What has to be said before the first vCPU.
@@ -193,6 +201,7 @@ final class KVMVM: EngineVM, @unchecked Sendable {
     /// What CPUID answers on a vCPU.
     func cpuidTable(of id: Int, tscFrequency: UInt64) -> [CPUIDEntry] {
         model.cpuidTable(
-            apicID: id, vcpuCount: configuration.vcpuCount, tscFrequency: tscFrequency, physicalBits: physicalBits)
+            apicID: id, vcpuCount: configuration.vcpuCount, tscFrequency: tscFrequency, physicalBits: physicalBits,
+            paravirtual: paravirtualFeatures)
     }
 }

@@ -39,16 +39,16 @@ private final class ProbeBus: Bus, Sendable {
 }
 
 extension KVMEngine: ChosenBySpeed {
-    /// Runs the probe guest; takes milliseconds where guests run fast, and some tenths of a second at most.
+    /// Runs the probe guest; takes a millisecond where guests run fast, and some tens of milliseconds where they are emulated.
     public func measureGuestSpeed() throws(EngineError) -> GuestSpeed {
         // The first run pays for page tables.
         _ = try Self.countdown(100)
-        let turns: UInt32 = 10_000
+        let turns: UInt32 = 5000
         let seconds = try Self.countdown(turns)
         return GuestSpeed(instructionsPerSecond: 2 * Double(turns) / max(seconds, 1e-9))
     }
 
-    /// Measures, which takes some tenths of a second where guests are slow.
+    /// Measures.
     public func reasonAgainstAutomaticChoice() -> String? {
         do throws(EngineError) {
             let speed = try measureGuestSpeed()

@@ -1,4 +1,4 @@
-// Doorbells and interrupts by eventfd, and a debugger's stops.
+// Doorbells and interrupts by eventfd.
 
 import CKVM
 import Foundation
@@ -88,33 +88,6 @@ extension KVMSuite {
             finished.set()
             #expect(try machine.vcpu.exportState().gpr[3] == 3)
             try vm.detachInterrupt(event, number: number)
-        }
-
-        @Test("Single steps go instruction by instruction") func steps() throws {
-            try requireKVM()
-            let machine = try TestMachine(.long64, code: [0x90, 0xff, 0xc0, 0x90, 0xff, 0xc3] + Code.spin)
-            var control = DebugControl()
-            control.singleStep = true
-            try machine.vcpu.setDebugControl(control)
-            for offset: UInt64 in [1, 3, 4, 6, 6] {
-                #expect(machine.runToExitPort() == .debug(.step))
-                #expect(try machine.vcpu.exportState().rip == TestMachine.codeAddress + offset)
-            }
-            try machine.vcpu.setDebugControl(DebugControl())
-            #expect(machine.runToExitPort(seconds: 0.05) == .kicked)
-        }
-
-        @Test("More than four places are refused, and so is watching reads alone") func refusals() throws {
-            try requireKVM()
-            let machine = try TestMachine(.long64, code: Code.spin)
-            var control = DebugControl()
-            control.breakpoints = [1, 2, 3, 4, 5]
-            #expect(throws: EngineError.self) { try machine.vcpu.setDebugControl(control) }
-            control.breakpoints = []
-            control.watchpoints = [Watchpoint(address: 0x5000, size: 4, kind: .read)]
-            #expect(throws: EngineError.self) { try machine.vcpu.setDebugControl(control) }
-            control.watchpoints = [Watchpoint(address: 0x5001, size: 32, kind: .write)]
-            #expect(throws: EngineError.self) { try machine.vcpu.setDebugControl(control) }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 import Foundation
 import KVM
+import Memory
 import Testing
 import VirtualCPU
 
@@ -35,6 +36,31 @@ extension KVMSuite {
             #expect(after.0 - before.0 < 100, "descriptors: \(before.0), then \(after.0)")
             #expect(after.1 - before.1 < 100, "threads: \(before.1), then \(after.1)")
             #expect(after.2 - before.2 < 64 << 10, "resident memory in KiB: \(before.2), then \(after.2)")
+        }
+
+        @Test("All memory slots of the kernel are used, and the next is refused by name") func slots() throws {
+            try requireKVM()
+            let limit = try #require(KVMEngine.describeCapabilities().first { $0.name == "NR_MEMSLOTS" }).value
+            let machine = try TestMachine(.long64, code: [0xb0, 7] + Code.exit)
+            // Pages of read-only memory, spread over several owners, who look for overlaps among their own.
+            var owners: [GuestMemory] = []
+            func region(_ number: Int) throws -> MemoryRegion {
+                if number % 1024 == 0 { owners.append(try GuestMemory(size: 1 << 20)) }
+                let base = GuestPhysicalAddress(0x1_0000_0000 + UInt64(number) << 13)
+                return try owners[number / 1024].addROM(base: base, contents: [0xa5])
+            }
+            var regions: [MemoryRegion] = []
+            for number in 0..<limit - machine.memory.regions.count {
+                regions.append(try region(number))
+                try machine.vm.map(regions[number])
+            }
+            let another = try region(regions.count)
+            let error = #expect(throws: EngineError.self) { try machine.vm.map(another) }
+            #expect(error?.description == "KVM has no memory slot left")
+            // The machine runs on, and a slot that is given back can be used again.
+            #expect(machine.runToExitPort() == .kicked)
+            try machine.vm.unmap(regions[0])
+            try machine.vm.map(another)
         }
     }
 }

@@ -200,9 +200,8 @@ extension KVMSuite {
             #expect(KVMEngine().probe() != .unavailable(reason: ""))
         }
 
-        @Test("No memory slot left") func slots() throws {
+        @Test("A slot that the kernel refuses is free for the next") func refusedSlots() throws {
             try requireKVM()
-            // KVM_CHECK_EXTENSION answers 1 for all: fewer slots than the kernel has are never fewer than 32.
             let machine = try TestMachine(.long64, code: Code.spin)
             for number in 1...31 {
                 let base = GuestPhysicalAddress(0x1000_0000 + UInt64(number) << 20)

@@ -42,6 +42,9 @@ struct Capability: Sendable {
     static let attributes = Capability(
         "VCPU_ATTRIBUTES", KVM_CAP_VCPU_ATTRIBUTES, "a time-stamp counter that stands while the machine does")
     static let tscDeadline = Capability("TSC_DEADLINE_TIMER", KVM_CAP_TSC_DEADLINE_TIMER, "TSC deadlines")
+    static let clock = Capability("ADJUST_CLOCK", KVM_CAP_ADJUST_CLOCK, "kvmclock by the machine's time")
+    static let enforcedFeatures = Capability(
+        "ENFORCE_PV_FEATURE_CPUID", KVM_CAP_ENFORCE_PV_FEATURE_CPUID, "no paravirtual interface where none is offered")
     static let tssAddress = Capability("SET_TSS_ADDR", KVM_CAP_SET_TSS_ADDR, "real mode on old Intel CPUs")
     static let identityMap = Capability(
         "SET_IDENTITY_MAP_ADDR", KVM_CAP_SET_IDENTITY_MAP_ADDR, "real mode on old Intel CPUs")
@@ -59,7 +62,8 @@ struct Capability: Sendable {
     static let all: [Capability] = [
         userMemory, immediateExit, extendedCPUID, mpState, vcpuEvents, debugRegisters, xsave, xcrs, irqRouting,
         signalMSI,
-        splitIRQChip, readOnlyMemory, sregs2, xsave2, tscControl, tscFrequency, attributes, tscDeadline, tssAddress,
+        splitIRQChip, readOnlyMemory, sregs2, xsave2, tscControl, tscFrequency, attributes, tscDeadline, clock,
+        enforcedFeatures, tssAddress,
         identityMap,
         guestDebug, guestDebug2, irqfd, ioeventfd, statistics, errorData, memorySlots, maximumVCPUs,
     ]

@@ -12,13 +12,19 @@ extension KVMVCPU {
         if isShutDown { return .shutdown }
         beginRunning()
         defer { endRunning() }
-        do throws(EngineError) { try followTime() } catch { return .failed(error) }
+        do throws(EngineError) {
+            try followTime()
+            try releaseDeadline()
+        } catch {
+            return .failed(error)
+        }
         let run = page.pointer
         while true {
             if isKicked {
                 if !completesAccess {
                     _ = takeKick()
                     tallies.kicks += 1
+                    do throws(EngineError) { try holdDeadline() } catch { return .failed(error) }
                     return .kicked
                 }
                 // The access is completed, and then the vCPU comes back without having entered the guest.
@@ -42,7 +48,7 @@ extension KVMVCPU {
 
     /// Hands the PIC pair's interrupt over as soon as the guest can take it.
     private func offerExternalInterrupt(_ run: UnsafeMutablePointer<kvm_run>) -> EngineError? {
-        guard vm.intr.load(ordering: .sequentiallyConsistent) else {
+        guard intr.load(ordering: .sequentiallyConsistent) else {
             run.pointee.request_interrupt_window = 0
             return nil
         }
@@ -51,7 +57,7 @@ extension KVMVCPU {
             return nil
         }
         run.pointee.request_interrupt_window = 0
-        let vector = UInt32(vm.bus.acknowledgeInterrupt())
+        let vector = UInt32(bus.acknowledgeInterrupt())
         let result = retrying { ckvm_interrupt(descriptor.number, vector) }
         guard result < 0 else { return nil }
         return EngineError("KVM_INTERRUPT of vCPU \(id): \(KVMCall.text(-result))")
@@ -64,7 +70,7 @@ extension KVMVCPU {
         switch Int32(bitPattern: run.pointee.exit_reason) {
         case KVM_EXIT_IO: return accessPort(run)
         case KVM_EXIT_MMIO: accessMMIO(run)
-        case KVM_EXIT_IOAPIC_EOI: vm.bus.endOfInterrupt(vector: run.pointee.eoi.vector)
+        case KVM_EXIT_IOAPIC_EOI: bus.endOfInterrupt(vector: run.pointee.eoi.vector)
         case KVM_EXIT_INTR, KVM_EXIT_IRQ_WINDOW_OPEN: break
         case KVM_EXIT_HLT: return .halted
         case KVM_EXIT_SHUTDOWN:
@@ -94,9 +100,9 @@ extension KVMVCPU {
         for index in 0..<Int(access.count) {
             let place = data + index * Int(size)
             if access.direction == UInt8(KVM_EXIT_IO_OUT) {
-                vm.bus.writePort(access.port, size: Int(size), value: ckvm_load(place, size))
+                bus.writePort(access.port, size: Int(size), value: ckvm_load(place, size))
             } else {
-                ckvm_store(place, size, vm.bus.readPort(access.port, size: Int(size)))
+                ckvm_store(place, size, bus.readPort(access.port, size: Int(size)))
             }
         }
         tallies.portAccesses += UInt64(access.count)
@@ -117,9 +123,9 @@ extension KVMVCPU {
             let shift = UInt64(8 * done)
             if access.is_write != 0 {
                 let mask: UInt64 = size == 8 ? .max : 1 << UInt64(8 * size) - 1
-                vm.bus.writeMMIO(address, size: size, value: value >> shift & mask)
+                bus.writeMMIO(address, size: size, value: value >> shift & mask)
             } else {
-                value |= vm.bus.readMMIO(address, size: size) << shift
+                value |= bus.readMMIO(address, size: size) << shift
             }
             done += size
         }

@@ -13,6 +13,9 @@ struct TimeReference {
     /// A counter, its offset and the time at which they belonged together.
     private var reference: (counter: UInt64, offset: UInt64, clock: UInt64, gap: UInt64)?
 
+    /// The gap by which kvmclock was last set; nil if it never was.
+    private var clockGap: UInt64?
+
     /// Reading two clocks takes time: what differs by less than this, in nanoseconds, is no difference.
     private static let jitter: UInt64 = 20_000
 
@@ -27,6 +30,12 @@ struct TimeReference {
             return now
         }
         return old
+    }
+
+    /// Whether kvmclock does not go by this gap yet. From now on it does.
+    mutating func takeClockGap(_ gap: UInt64) -> Bool {
+        defer { clockGap = gap }
+        return clockGap != gap
     }
 
     /// The offset with which the counter is `counter` now. `measured` finds one out when there is nothing to go by.
@@ -60,6 +69,21 @@ struct TimeReference {
     }
 }
 
+extension KVMVM {
+    /// Before a vCPU runs on: the gap now; and kvmclock, if guests are offered it, tells the machine's time again.
+    fileprivate func followTime() throws(EngineError) -> UInt64 {
+        try time.withLock { time throws(EngineError) in
+            let gap = time.currentGap(clock)
+            guard paravirtualFeatures != nil, capabilities.has(.clock), time.takeClockGap(gap) else { return gap }
+            let call: KVMCall = "KVM_SET_CLOCK"
+            var data = kvm_clock_data()
+            data.clock = clock.now()
+            try call.check(retrying { ckvm_set_clock(descriptor.number, &data) })
+            return gap
+        }
+    }
+}
+
 extension KVMVCPU {
     private static let counterMSR: UInt32 = 0x10
 
@@ -90,24 +114,26 @@ extension KVMVCPU {
             return (offset, time.currentGap(vm.clock))
         }
         try setOffset(offset)
+        counterIsFixed = try self.offset() != offset
         followedGap = gap
     }
 
     /// The time-stamp counter as of the machine's present time.
     func timeStampCounter() throws(EngineError) -> UInt64 {
-        if hasOffset {
+        if hasOffset, !counterIsFixed {
             let offset = try offset()
             let counter = vm.time.withLock { $0.counter(offset: offset, followed: followedGap, vm.clock, tscFrequency) }
             if let counter { return counter }
         }
+        guard !counterIsFixed else { return try msr(Self.counterMSR) }
         let gap = vm.time.withLock { $0.currentGap(vm.clock) }
         return try msr(Self.counterMSR) &- TimeReference.cycles(gap &- followedGap, tscFrequency)
     }
 
     /// Before the guest runs on: takes out of the counter what went by while the machine stood.
     func followTime() throws(EngineError) {
-        let gap = vm.time.withLock { $0.currentGap(vm.clock) }
-        guard gap != followedGap else { return }
+        let gap = try vm.followTime()
+        guard gap != followedGap, !counterIsFixed else { return }
         let stood = TimeReference.cycles(gap &- followedGap, tscFrequency)
         if hasOffset {
             try setOffset(offset() &- stood)
@@ -115,5 +141,43 @@ extension KVMVCPU {
             try setMSR(Self.counterMSR, msr(Self.counterMSR) &- stood)
         }
         followedGap = gap
+    }
+}
+
+// MARK: TSC deadlines
+
+extension KVMVCPU {
+    /// The deadline of the local APIC's timer, in cycles; 0 for none.
+    func tscDeadline() throws(EngineError) -> UInt64 {
+        guard let held = heldDeadline else {
+            return vm.capabilities.has(.tscDeadline) ? try msr(MSRNumber.tscDeadline) : 0
+        }
+        return counterIsFixed ? try timeStampCounter() &+ (held.deadline &- held.counter) : held.deadline
+    }
+
+    /// The kernel's timers know of no pause: a machine that is to stand takes the deadline away. A single register can be
+    /// written with nothing lost, unlike the local APIC as a whole, so that counting timers stay as they are.
+    func holdDeadline() throws(EngineError) {
+        let deadline = try tscDeadline()
+        guard deadline != 0 else { return }
+        heldDeadline = (deadline, try timeStampCounter())
+        try setMSR(MSRNumber.tscDeadline, 0)
+    }
+
+    /// Gives it back.
+    func releaseDeadline() throws(EngineError) {
+        guard heldDeadline != nil else { return }
+        try setMSR(MSRNumber.tscDeadline, tscDeadline())
+        heldDeadline = nil
+    }
+
+    /// The deadline of a state that has been imported: IA32_TSC_DEADLINE counts only when the local APIC's timer is in that
+    /// mode, so after the local APIC.
+    func importTSCDeadline(_ state: CPUState) throws(EngineError) {
+        heldDeadline = nil
+        let deadline = state.localAPIC.tscDeadline
+        guard deadline != 0 else { return }
+        let shift = counterIsFixed ? try timeStampCounter() &- state.tsc : 0
+        try setMSR(MSRNumber.tscDeadline, deadline &+ shift)
     }
 }

@@ -51,7 +51,7 @@ extension KVMVCPU {
         try importEvents(state, withNMI: true)
         try importActivity(state.activity)
         deliverWaitingMessages(state.localAPIC)
-        if id == 0 { vm.intr.store(state.localAPIC.lint0, ordering: .sequentiallyConsistent) }
+        if id == 0 { intr.store(state.localAPIC.lint0, ordering: .sequentiallyConsistent) }
     }
 
     /// All but the time-stamp counter, the local APIC and events.

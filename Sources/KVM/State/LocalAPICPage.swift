@@ -50,7 +50,7 @@ extension KVMVCPU {
                 apic.registers[Self.initialCount] = count
             }
         case 2:
-            let deadline = try msr(MSRNumber.tscDeadline)
+            let deadline = try tscDeadline()
             apic.tscDeadline = deadline
             if deadline != 0 {
                 let left = deadline > state.tsc ? deadline - state.tsc : 0
@@ -63,7 +63,7 @@ extension KVMVCPU {
             }
         default: break
         }
-        if id == 0 { apic.lint0 = vm.intr.load(ordering: .sequentiallyConsistent) }
+        if id == 0 { apic.lint0 = intr.load(ordering: .sequentiallyConsistent) }
         return apic
     }
 

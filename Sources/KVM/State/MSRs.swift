@@ -14,6 +14,9 @@ enum MSRNumber {
     static let essential: Set<UInt32> = [
         0x174, 0x175, 0x176, 0x277, 0xc000_0081, 0xc000_0082, 0xc000_0083, 0xc000_0084, 0xc000_0102,
     ]
+    /// KVM's own interface by its newer names: system time, steal time, EOIs without an exit. The date is none of these: a
+    /// write brings it into the guest's memory, and that is all.
+    static let paravirtual: [UInt32] = [0x4b56_4d01, 0x4b56_4d03, 0x4b56_4d04]
     /// KVM keeps them, but leaves them out of its list: memory types (SDM volume 3, section 12.11).
     static let memoryTypes: [UInt32] = Array(0x200...0x20f) + [0x250, 0x258, 0x259] + Array(0x268...0x26f) + [0x2ff]
 }
@@ -24,10 +27,11 @@ extension KVMVCPU {
         let others: Set<UInt32> = [
             MSRNumber.timeStampCounter, MSRNumber.apicBase, MSRNumber.tscDeadline, MSRNumber.efer,
         ]
-        return vm.msrNumbers.filter { !others.contains($0) && !Self.isParavirtual($0) } + MSRNumber.memoryTypes
+        let own = vm.paravirtualFeatures == nil ? [] : MSRNumber.paravirtual.filter(vm.msrNumbers.contains)
+        return vm.msrNumbers.filter { !others.contains($0) && !Self.isParavirtual($0) } + MSRNumber.memoryTypes + own
     }
 
-    /// KVM's and Hyper-V's own interfaces, which say where in the guest's memory the host writes.
+    /// KVM's and Hyper-V's own interfaces under all their names, which say where in the guest's memory the host writes.
     private static func isParavirtual(_ number: UInt32) -> Bool {
         0x4000_0000...0x4000_ffff ~= number || 0x4b56_4d00...0x4b56_4dff ~= number || number == 0x11 || number == 0x12
     }
@@ -94,11 +98,5 @@ extension KVMVCPU {
         guard try call.check(retrying { ckvm_set_msrs(descriptor.number, &entry, 1) }) == 1 else {
             throw EngineError("KVM does not take MSR 0x\(String(number, radix: 16)) = 0x\(String(value, radix: 16))")
         }
-    }
-
-    /// IA32_TSC_DEADLINE counts only when the local APIC's timer is in that mode: after the local APIC.
-    func importTSCDeadline(_ state: CPUState) throws(EngineError) {
-        guard state.localAPIC.tscDeadline != 0 else { return }
-        try setMSR(MSRNumber.tscDeadline, state.localAPIC.tscDeadline)
     }
 }

@@ -28,7 +28,7 @@ extension CPUModel {
     /// The parts of KVM's interface that there are, by bit (Linux, Documentation/virt/kvm/x86/cpuid.rst): the clock under
     /// its old and its new MSRs, no delay after port I/O, steal time, IPIs by hypercall, and a counter that all vCPUs
     /// share.
-    private static let kvmFeatures: UInt32 = [0, 1, 3, 5, 11, 24].reduce(0) { $0 | 1 << $1 }
+    package static let paravirtualFeatures: UInt32 = [0, 1, 3, 5, 11, 24].reduce(0) { $0 | 1 << $1 }
 
     /// The answer to CPUID with the given EAX and ECX.
     func cpuid(_ leaf: UInt32, _ subleaf: UInt32, _ context: CPUIDContext) -> tz_cpuid_result {
@@ -37,7 +37,7 @@ extension CPUModel {
             let (b, c, d) = context.isParavirtual ? Self.kvm : Self.hypervisor
             return tz_cpuid_result(eax: context.isParavirtual ? 0x4000_0001 : 0x4000_0000, ebx: b, ecx: c, edx: d)
         case 0x4000_0001 where context.isParavirtual:
-            return tz_cpuid_result(eax: Self.kvmFeatures, ebx: 0, ecx: 0, edx: 0)
+            return tz_cpuid_result(eax: Self.paravirtualFeatures, ebx: 0, ecx: 0, edx: 0)
         case 0x4000_0001...0x4fff_ffff: return tz_cpuid_result()
         case 0x8000_0000...0xffff_ffff:
             if leaf <= maximumExtendedLeaf { return extended(leaf, subleaf, context) }

@@ -62,12 +62,13 @@ extension CPUModel {
     /// - Parameters:
     ///   - tscFrequency: of the time-stamp counter that the guest will see, in Hz.
     ///   - physicalBits: the most that the hardware can address.
+    ///   - paravirtual: the features of KVM's interface (EAX of leaf 40000001H); nil hides it.
     package func cpuidTable(
-        apicID: Int, vcpuCount: Int, tscFrequency: UInt64, physicalBits most: UInt32
+        apicID: Int, vcpuCount: Int, tscFrequency: UInt64, physicalBits most: UInt32, paravirtual: UInt32?
     ) -> [CPUIDEntry] {
         let context = CPUIDContext(
             apicID: UInt32(apicID), vcpuCount: UInt32(vcpuCount), xcr0: XCR0.x87, osxsave: false, ospke: false,
-            apicEnabled: true, in64BitMode: true)
+            apicEnabled: true, in64BitMode: true, isParavirtual: paravirtual != nil)
         func answer(_ leaf: UInt32, _ subleaf: UInt32 = 0, hasSubleaves: Bool = false) -> CPUIDEntry {
             let r = cpuid(leaf, subleaf, context)
             var entry = CPUIDEntry(
@@ -76,6 +77,7 @@ extension CPUModel {
             switch leaf {
             case 0x15 where r.eax != 0: entry.ecx = UInt32(clamping: tscFrequency)
             case 0x16 where r.eax != 0: entry.eax = UInt32(clamping: tscFrequency / 1_000_000)
+            case 0x4000_0001: entry.eax = paravirtual ?? 0
             case 0x8000_0008: entry.eax = r.eax & ~0xff | min(r.eax & 0xff, most)
             default: break
             }
@@ -85,10 +87,11 @@ extension CPUModel {
         let subleaves: [UInt32: [UInt32]] = [
             4: [0, 1, 2, 3, 4], 7: [0], 0xb: [0, 1, 2], 0xd: [0, 1, 2, 9], 0x8000_001d: [0, 1, 2, 3, 4],
         ]
+        let hypervisor: [UInt32] = paravirtual == nil ? [0x4000_0000] : [0x4000_0000, 0x4000_0001]
         let last = cpuid(0, 0, context).eax
         let lastExtended = cpuid(0x8000_0000, 0, context).eax
         var table: [CPUIDEntry] = []
-        for leaf in Array(0...last) + [0x4000_0000] + Array(0x8000_0000...lastExtended) {
+        for leaf in Array(0...last) + hypervisor + Array(0x8000_0000...lastExtended) {
             guard let each = subleaves[leaf] else {
                 table.append(answer(leaf))
                 continue
