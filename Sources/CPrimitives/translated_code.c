@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -36,7 +37,8 @@
 #define STORE_RAX "mov %%rax, (%%r8)\n"
 #define STORE_FLAGS(field) "lahf\n seto %%al\n movzwl %%ax, %%eax\n mov %%rax, %c[" field "](%%r8)\n"
 #define LOAD_ALL                                                                                                      \
-    "mov %c[arithmetic](%%r8), %%rax\n add $127, %%al\n sahf\n"                                                       \
+    "mov %c[arithmetic](%%r8), %%rax\n add $127, %%al\n sahf\n" LOAD_REGISTERS
+#define LOAD_REGISTERS                                                                                                \
     "mov (%%r8), %%rax\n mov 8(%%r8), %%rcx\n mov 16(%%r8), %%rdx\n mov 24(%%r8), %%rbx\n mov 32(%%r8), %%r11\n"      \
     "mov 40(%%r8), %%rbp\n mov 48(%%r8), %%rsi\n mov 56(%%r8), %%rdi\n mov 96(%%r8), %%r12\n"                         \
     "mov 104(%%r8), %%r13\n mov 112(%%r8), %%r14\n mov 120(%%r8), %%r15\n"
@@ -61,13 +63,19 @@
 #define LEAVE                                                                                                         \
     "cmpb $0, %c[loaded](%%r8)\n je 1f\n" STORE_VECTORS "1: cmpb $0, %c[x87](%%r8)\n je 8f\n" STORE_X87 "8:\n"       \
     LEAVE_WITHOUT_VECTORS
-#define LEAVE_WITHOUT_VECTORS                                                                                         \
+#define CLOSE_GATES                                                                                                   \
     "movb $0, %c[loaded](%%r8)\n"                                                                                     \
     "lea tz_translated_load_sse(%%rip), %%rax\n mov %%rax, %c[gate_sse](%%r8)\n"                                      \
     "lea tz_translated_load_avx(%%rip), %%rax\n mov %%rax, %c[gate_avx](%%r8)\n"                                      \
-    "lea tz_translated_load_x87(%%rip), %%rax\n mov %%rax, %c[gate_x87](%%r8)\n"                                      \
+    "lea tz_translated_load_x87(%%rip), %%rax\n mov %%rax, %c[gate_x87](%%r8)\n"
+#define LEAVE_WITHOUT_VECTORS                                                                                         \
+    CLOSE_GATES                                                                                                       \
     "mov %%r10d, %%eax\n mov %c[host_stack](%%r8), %%rsp\n"                                                           \
     "add $8, %%rsp\n pop %%r15\n pop %%r14\n pop %%r13\n pop %%r12\n pop %%rbx\n pop %%rbp\n ret\n"
+
+// On to the block whose landing is in R10: it takes RIP in R9, and the flags from the state.
+#define GO_ON                                                                                                         \
+    "mov %c[host_stack](%%r8), %%rsp\n mov %c[rip](%%r8), %%r9\n" LOAD_REGISTERS "jmp *%%r10\n"
 
 GATE uint32_t tz_translated_enter(tz_cpu *state, const void *code) {
     CODE("push %%rbp\n push %%rbx\n push %%r12\n push %%r13\n push %%r14\n push %%r15\n sub $8, %%rsp\n"
@@ -101,8 +109,11 @@ static GATE void left_by_signal(void) {
     "mov %%r8, %%rbx\n movzbl %c[loaded](%%r8), %%r12d\n test %%r12d, %%r12d\n je 2f\n" STORE_VECTORS "2:\n"          \
     "movzbl %c[x87](%%r8), %%r13d\n test %%r13d, %%r13d\n je 8f\n" STORE_X87 "8:\n"                                  \
     "mov %%r8, %%rdi\n mov %c[exit_value](%%r8), %%r9\n mov %%r9, %%rsi\n push $0\n call *%c[handler](%%r9)\n add $8, %%rsp\n mov %%rbx, %%r8\n" \
-    "cmpb $0, %c[fault](%%r8)\n jne 4f\n cmpq $0, %c[block_end](%%r8)\n je 4f\n"                                      \
-    "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3: test %%r13d, %%r13d\n je 9f\n" LOAD_X87 "9:\n" LOAD_ALL "ret\n"                                              \
+    "cmpb $0, %c[fault](%%r8)\n jne 4f\n cmpq $0, %c[block_end](%%r8)\n je 5f\n"                                      \
+    "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3: test %%r13d, %%r13d\n je 9f\n" LOAD_X87 "9:\n" LOAD_ALL         \
+    "ret\n"                                                                                                           \
+    "5: test %%r13d, %%r13d\n jne 4f\n mov %%r8, %%rdi\n call tz_translated_next\n mov %%rbx, %%r8\n"                 \
+    "test %%rax, %%rax\n je 4f\n mov %%rax, %%r10\n" CLOSE_GATES GO_ON                                                \
     "4: mov $%c[by_step], %%r10d\n" LEAVE_WITHOUT_VECTORS
 
 GATE void tz_translated_step(void) { CODE(STORE_RAX STORE_FLAGS("arithmetic") "movb $0, %c[lost](%%r8)\n" STEP); }
@@ -110,6 +121,30 @@ GATE void tz_translated_step(void) { CODE(STORE_RAX STORE_FLAGS("arithmetic") "m
 GATE void tz_translated_step_saved(void) { CODE(STORE_RAX "movb $0, %c[lost](%%r8)\n" STEP); }
 
 GATE void tz_translated_step_lost(void) { CODE(STORE_RAX "movb $1, %c[lost](%%r8)\n" STEP); }
+
+// Called by assembly alone. It touches no vector registers: they may be the guest's.
+__attribute__((used, target("general-regs-only"))) static const void *next_landing(tz_cpu *state) __asm__("tz_translated_next");
+static const void *next_landing(tz_cpu *state) {
+    tz_translated *t = &state->translated;
+    bool is_plain = ((state->shadow & (TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)) | state->breakpoints | state->alignment_checks |
+                     state->trap_after) == 0 &&
+                    state->code_width == 8 && (state->cpl & 1) == state->cpl >> 1;
+    if (!is_plain || __atomic_load_n(&state->attention, __ATOMIC_SEQ_CST) != 0) return NULL;
+    uint64_t mode = (uint64_t)state->tlb_context << 4 | state->code_width;
+    uint64_t salt = t->jump_generations[state->tlb_context == TZ_TLB_USER] | mode << 48;
+    const tz_jump_entry *entry = &t->jump_table[(state->rip ^ state->rip >> 12) & (TZ_JUMP_ENTRIES - 1)];
+    if (entry->key != (state->rip ^ salt)) return NULL;
+    t->jump_salt = salt;
+    // The instruction at the gate has retired, those behind it in its block have not.
+    t->counted += 1 - (int64_t)t->behind;
+    return entry->landing;
+}
+
+GATE void tz_translated_proceed(void) {
+    CODE(STORE_RAX STORE_OTHERS "mov %%r8, %%rbx\n mov %%r8, %%rdi\n call tz_translated_next\n mov %%rbx, %%r8\n"
+         "test %%rax, %%rax\n je 4f\n mov %%rax, %%r10\n" GO_ON
+         "4: mov $%c[by_step], %%r10d\n" LEAVE);
+}
 
 GATE void tz_translated_nothing_to_load(void) { CODE("ret\n"); }
 

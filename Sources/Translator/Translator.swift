@@ -12,7 +12,7 @@ final class Translator {
     let state: UnsafeMutablePointer<tz_cpu>
     let lowering: Lowering
     var code: CodeMemory
-    var jumps: JumpTable
+    let jumps: JumpTable
     var operations: [Operation] = []
     /// What holds until addresses lead elsewhere.
     var mobility = Mobility()

@@ -132,10 +132,21 @@ typedef struct tz_counters {
     uint64_t tlb_misses, tlb_flushes, blocks_decoded, code_invalidations, kicks;
 } tz_counters;
 
+// Where generated code finds the block for a linear address: the landing of a translation, if the key is the address mixed
+// with the salt of the block's mode (`JumpTable`).
+typedef struct tz_jump_entry {
+    uint64_t key;
+    const void *_Nullable landing;
+} tz_jump_entry;
+
+enum { TZ_JUMP_ENTRIES = 1 << 14 };
+
 // What generated code and its gates use beside the architectural state (`translated_code.h`).
 typedef struct tz_translated {
     uint64_t code_base;       // RIP of the running block minus the offset in its page at which it begins
     uint64_t jump_salt;       // mixed into the keys of the jump table: changing it forgets every entry
+    uint64_t jump_generations[2];     // the part of the salt that is supervisor code's, and user code's
+    tz_jump_entry *_Nonnull jump_table;
     const void *_Nullable poll;       // what polls load from: `poll_calm`, or `poll_trap` to stop them
     const void *_Nullable poll_calm;
     const void *_Nullable poll_trap;  // a page that can't be read
@@ -149,6 +160,7 @@ typedef struct tz_translated {
     uint64_t limit;           // the number of instructions at which `counted` is 0: the budget's end
     uint64_t behind;          // at a gate: the block's instructions that have not retired
     uint64_t scratch[4];
+    uint64_t shared_probes[8];        // host addresses that several accesses of a block use
     uint32_t host_mxcsr;
     uint8_t vectors_loaded;   // vector registers and MXCSR are in the host's registers
     uint8_t flags_lost;       // a gate was called while the flags were nowhere

@@ -31,8 +31,12 @@ uint32_t tz_translated_enter(tz_cpu *_Nonnull state, const void *_Nonnull code);
 void tz_translated_exit(void);
 void tz_translated_exit_saved(void);
 
+// Jumped to after a handler that has set RIP, with flags saved: goes on with the translation there if the jump table has
+// it and nothing asks for attention, and leaves with TZ_LEFT_BY_STEP otherwise.
+void tz_translated_proceed(void);
+
 // Called by generated code. R9 points to a decoded instruction, R10 is the offset of the next one from `code_base`: runs
-// its handler on the state in memory, and returns unless that ended the block or faulted.
+// its handler on the state in memory, and returns unless that faulted, or ended the block: then it proceeds.
 void tz_translated_step(void);
 void tz_translated_step_saved(void);
 // The same while the flags are nowhere, since nothing but a fault needs them; `flags_lost` says so.

@@ -5,20 +5,20 @@
 // one may read the clock, arm timers, signal interrupts and kick vCPUs, since none of these waits for the device model;
 // one may not wait for a vCPU, nor call `Clock.advance`, which fires timers.
 
-import Foundation
+import Synchronization
 import VirtualCPU
 
 /// Mutual exclusion for all devices of one machine. Not recursive.
 package final class DeviceLock: Sendable {
-    private let lock = NSLock()
+    private let mutex = Mutex(())
 
     /// Makes an open lock.
     package init() {}
 
     /// Runs `body` with the lock held.
     @discardableResult package func withLock<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
-        lock.lock()
-        defer { lock.unlock() }
+        mutex._unsafeLock()
+        defer { mutex._unsafeUnlock() }
         return try body()
     }
 }

@@ -33,17 +33,21 @@ package final class MachineBus: Bus, @unchecked Sendable {
     package let mmio: MMIOBus
     /// Interrupt lines and controllers.
     package let interrupts: InterruptRouter
-    private var counts = BusCounters()
+    // SAFETY: one value for the life of the bus; a pointer, since every access counts.
+    private let counts = UnsafeMutablePointer<BusCounters>.allocate(capacity: 1)
 
     /// Makes a bus with nothing on it.
     package init(lock: DeviceLock, memory: GuestMemory, interrupts: InterruptRouter) {
         self.lock = lock
         self.interrupts = interrupts
         mmio = MMIOBus(memory: memory)
+        counts.initialize(to: BusCounters())
     }
 
+    deinit { counts.deallocate() }
+
     /// The counters so far.
-    package var counters: BusCounters { lock.withLock { counts } }
+    package var counters: BusCounters { lock.withLock { counts.pointee } }
 
     private static func isValid(_ size: Int) -> Bool { size == 1 || size == 2 || size == 4 || size == 8 }
 
@@ -51,7 +55,7 @@ package final class MachineBus: Bus, @unchecked Sendable {
     package func readPort(_ port: UInt16, size: Int) -> UInt32 {
         guard Self.isValid(size), size <= 4 else { return .max }
         return lock.withLock {
-            counts.portReads += 1
+            counts.pointee.portReads += 1
             return ports.read(port, size: size)
         }
     }
@@ -60,7 +64,7 @@ package final class MachineBus: Bus, @unchecked Sendable {
     package func writePort(_ port: UInt16, size: Int, value: UInt32) {
         guard Self.isValid(size), size <= 4 else { return }
         lock.withLock {
-            counts.portWrites += 1
+            counts.pointee.portWrites += 1
             ports.write(port, size: size, value: value)
         }
     }
@@ -69,7 +73,7 @@ package final class MachineBus: Bus, @unchecked Sendable {
     package func readMMIO(_ address: UInt64, size: Int) -> UInt64 {
         guard Self.isValid(size) else { return .max }
         return lock.withLock {
-            counts.mmioReads += 1
+            counts.pointee.mmioReads += 1
             return mmio.read(address, size: size)
         }
     }
@@ -78,7 +82,7 @@ package final class MachineBus: Bus, @unchecked Sendable {
     package func writeMMIO(_ address: UInt64, size: Int, value: UInt64) {
         guard Self.isValid(size) else { return }
         lock.withLock {
-            counts.mmioWrites += 1
+            counts.pointee.mmioWrites += 1
             mmio.write(address, size: size, value: value)
         }
     }
@@ -86,7 +90,7 @@ package final class MachineBus: Bus, @unchecked Sendable {
     /// The INTA cycle.
     package func acknowledgeInterrupt() -> UInt8 {
         lock.withLock {
-            counts.acknowledges += 1
+            counts.pointee.acknowledges += 1
             return interrupts.acknowledge()
         }
     }
@@ -94,7 +98,7 @@ package final class MachineBus: Bus, @unchecked Sendable {
     /// The EOI of a level-triggered vector.
     package func endOfInterrupt(vector: UInt8) {
         lock.withLock {
-            counts.endOfInterrupts += 1
+            counts.pointee.endOfInterrupts += 1
             interrupts.endOfInterrupt(vector: vector)
         }
     }

@@ -15,16 +15,25 @@ package final class PortBus {
         let name: String
         let ports: ClosedRange<UInt16>
         let sizes: AccessSizes
-        let device: any PortDevice
-        /// The device's offset of the first port.
-        let offset: UInt16
 
         var description: String { "\(name) (ports \(ports.lowerBound.hex)–\(ports.upperBound.hex))" }
+    }
+
+    /// What an access needs of a claim. Closures, since devices have weak references, which makes keeping them for a moment
+    /// slow.
+    private struct Entry {
+        let last: UInt16
+        /// Device's offset minus port.
+        let shift: UInt16
+        let read: (UInt16, Int) -> UInt32
+        let write: (UInt16, Int, UInt32) -> Void
     }
 
     private static let ports = 1 << 16
     /// Claims by handle; handle 0 is nobody.
     private var claims: [Claim?] = [nil]
+    // SAFETY: as many as `claims`, initialized; replaced by a larger allocation when a claim is added.
+    private var entries = UnsafeMutablePointer<Entry>.allocate(capacity: 1)
     /// For byte, word and dword accesses each, the handle at every port.
     // SAFETY: allocated in init, freed in deinit, indexed by (0…2) × 65,536 + a UInt16 only.
     private let table: UnsafeMutablePointer<UInt16>
@@ -33,9 +42,16 @@ package final class PortBus {
     package init() {
         table = .allocate(capacity: 3 * Self.ports)
         table.initialize(repeating: 0, count: 3 * Self.ports)
+        entries.initialize(to: Self.nobody)
     }
 
-    deinit { table.deallocate() }
+    deinit {
+        table.deallocate()
+        entries.deinitialize(count: claims.count)
+        entries.deallocate()
+    }
+
+    private static var nobody: Entry { Entry(last: 0, shift: 0, read: { _, _ in .max }, write: { _, _, _ in }) }
 
     // MARK: Layout
 
@@ -45,7 +61,7 @@ package final class PortBus {
         _ ports: ClosedRange<UInt16>, name: String, sizes: AccessSizes = .byte, offset: UInt16 = 0,
         device: any PortDevice
     ) throws(BusError) {
-        let claim = Claim(name: name, ports: ports, sizes: sizes, device: device, offset: offset)
+        let claim = Claim(name: name, ports: ports, sizes: sizes)
         guard !sizes.intersection(.upToDword).isEmpty, AccessSizes.upToDword.isSuperset(of: sizes) else {
             throw .invalid(claim.description)
         }
@@ -57,6 +73,10 @@ package final class PortBus {
         }
         guard claims.count <= Int(UInt16.max) else { throw .full(claim.description) }
         fill(claim, with: UInt16(claims.count))
+        append(
+            Entry(
+                last: ports.upperBound, shift: offset &- ports.lowerBound,
+                read: { device.readPort($0, size: $1) }, write: { device.writePort($0, size: $1, value: $2) }))
         claims.append(claim)
     }
 
@@ -66,7 +86,16 @@ package final class PortBus {
             guard let claim, claim.name == name else { continue }
             fill(claim, with: 0)
             claims[handle] = nil
+            entries[handle] = Self.nobody
         }
+    }
+
+    private func append(_ entry: Entry) {
+        let larger = UnsafeMutablePointer<Entry>.allocate(capacity: claims.count + 1)
+        larger.moveInitialize(from: entries, count: claims.count)
+        (larger + claims.count).initialize(to: entry)
+        entries.deallocate()
+        entries = larger
     }
 
     private func fill(_ claim: Claim, with handle: UInt16) {
@@ -83,18 +112,17 @@ package final class PortBus {
     // MARK: Access
 
     /// The claim that takes an access whole.
-    private func claim(_ port: UInt16, size: Int) -> Claim? {
+    private func entry(_ port: UInt16, size: Int) -> UnsafeMutablePointer<Entry>? {
         let handle = table[size.trailingZeroBitCount * Self.ports + Int(port)]
-        guard handle != 0, let claim = claims[Int(handle)] else { return nil }
-        return Int(claim.ports.upperBound) - Int(port) >= size - 1 ? claim : nil
+        guard handle != 0 else { return nil }
+        let entry = entries + Int(handle)
+        return Int(entry.pointee.last) - Int(port) >= size - 1 ? entry : nil
     }
 
     /// IN: `size` is 1, 2 or 4.
     package func read(_ port: UInt16, size: Int) -> UInt32 {
         let mask = UInt32.max >> UInt32(32 - size * 8)
-        if let claim = claim(port, size: size) {
-            return claim.device.readPort(port - claim.ports.lowerBound + claim.offset, size: size) & mask
-        }
+        if let entry = entry(port, size: size) { return entry.pointee.read(port &+ entry.pointee.shift, size) & mask }
         let half = size >> 1
         guard half > 0 else { return 0xff }
         let low = read(port, size: half)
@@ -106,10 +134,9 @@ package final class PortBus {
 
     /// OUT: `size` is 1, 2 or 4.
     package func write(_ port: UInt16, size: Int, value: UInt32) {
-        if let claim = claim(port, size: size) {
+        if let entry = entry(port, size: size) {
             let mask = UInt32.max >> UInt32(32 - size * 8)
-            claim.device.writePort(port - claim.ports.lowerBound + claim.offset, size: size, value: value & mask)
-            return
+            return entry.pointee.write(port &+ entry.pointee.shift, size, value & mask)
         }
         let half = size >> 1
         guard half > 0 else { return }

@@ -91,7 +91,8 @@ struct Lowering {
             operation.kind = memory ? .access : .compute
             operation.size = memorySize(mnemonic, i)
             operation.writes = memory && writesMemory(mnemonic, i)
-            operation.maySignal = [.div, .idiv, .cmpxchg16b].contains(mnemonic)
+            operation.divides = mnemonic == .div || mnemonic == .idiv
+            operation.maySignal = operation.divides || mnemonic == .cmpxchg16b
         }
     }
 

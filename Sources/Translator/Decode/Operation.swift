@@ -55,12 +55,16 @@ struct Operation {
     var isX87Control = false
     /// The host may raise a signal on it where the guest's fault is due.
     var maySignal = false
+    /// DIV or IDIV
+    var divides = false
     /// The instruction follows one that may have let interrupts in: whether any waits is looked at after it.
     var pollsAfter = false
     /// The flags before the operation follow from registers, by the `FlagRecipe` of an operation before it.
     var flagsAreRecoverable = false
     /// The flags before the operation must survive what it does to memory (`FlagPlan`).
     var keepsFlags = true
+    /// The operation's access (that to the stack, if it has two) shares a probe with others (`ProbePlan`).
+    var shared: SharedProbe?
     /// Offset of the instruction from the page in which its block begins.
     var offset: Int32
     let instruction: UnsafeMutablePointer<tz_instruction>

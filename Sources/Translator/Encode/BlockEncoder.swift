@@ -77,6 +77,17 @@ struct BlockEncoder: ~Copyable {
     var pollsNext = false
     /// The last x87 instruction, if it is not in the state yet.
     var lastX87: Operation?
+
+    /// Accesses share probes as planned; otherwise each has its own.
+    var sharesProbes = true
+    /// Where the operand of the access at hand is.
+    var operand = HostOperand.memory(Host.address, 0)
+    /// The group whose host address is in the address register, if nothing has touched that since.
+    var addressedSlot: UInt8?
+    /// Jumps to where the operation at an index, whose probe for a group failed, is done without groups.
+    var failedGroups: [(displacement: UnsafeMutablePointer<UInt8>, index: Int, flags: FlagPlace)] = []
+    /// The index of the operation at hand.
+    private(set) var index = 0
     private var budgetEnd: (displacement: UnsafeMutablePointer<UInt8>, block: UnsafeMutablePointer<Block>)?
 
     init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, context: Int, counts: Bool) {
@@ -99,20 +110,65 @@ struct BlockEncoder: ~Copyable {
         emitVectorGate(operations)
         if counts { emitCount(block) }
         marks?.append(code.cursor)
-        for operation in operations {
-            emit(operation)
-            marks?.append(code.cursor)
+        let atFirstGroup = emitAll(operations, from: 0)
+        lineEnd = code.cursor
+        emitOutOfLine()
+        if let atFirstGroup { emitWithoutGroups(operations, atFirstGroup) }
+        return entry
+    }
+
+    /// What is known before an operation.
+    private struct Situation {
+        var index: Int
+        var lastX87: Operation?
+    }
+
+    /// Encodes the operations from one on; returns what is known before the first that probes for a group.
+    private mutating func emitAll(_ operations: [Operation], from first: Int) -> Situation? {
+        var situation: Situation?
+        for index in first..<operations.count {
+            self.index = index
+            if sharesProbes, situation == nil, operations[index].shared?.probes == true {
+                situation = Situation(index: index, lastX87: lastX87)
+            }
+            if !sharesProbes { landFailedGroups(at: index) }
+            emit(operations[index])
+            if sharesProbes { marks?.append(code.cursor) }
         }
         emitX87Record()
         if let last = operations.last, !last.endsBlock { emitEdge(last.next, from: last.offset) }
-        lineEnd = code.cursor
-        emitOutOfLine()
-        return entry
+        return situation
+    }
+
+    /// The rest of the block with a probe for every access, for whenever those of a group turn out not to lie in one page.
+    private mutating func emitWithoutGroups(_ operations: [Operation], _ situation: Situation) {
+        sharesProbes = false
+        slowPaths.removeAll(keepingCapacity: true)
+        lastX87 = situation.lastX87
+        hostFlags = true
+        savedFlags = true
+        // Whoever comes has the flags in both places, or nowhere because nobody needs them.
+        for n in failedGroups.indices {
+            code.land(failedGroups[n].displacement)
+            if failedGroups[n].flags == .saved { emitFlagsFromState() }
+            failedGroups[n].displacement = code.jump()
+        }
+        let preparedEdges = edges.count
+        _ = emitAll(operations, from: situation.index)
+        emitOutOfLine(edgesFrom: preparedEdges)
+    }
+
+    private mutating func landFailedGroups(at index: Int) {
+        for failed in failedGroups where failed.index == index {
+            code.land(failed.displacement)
+            if failed.flags == .lost { (hostFlags, savedFlags) = (false, false) }
+        }
     }
 
     private mutating func emit(_ operation: Operation) {
         if operation.isStep || operation.endsBlock { emitX87Record() }
         openSlowPaths = slowPaths.count
+        operand = .memory(Host.address, 0)
         pollsNext = operation.pollsAfter
         if operation.flags.needsFlags, operation.kind == .compute || operation.kind == .jumpIf { restoreFlags() }
         switch operation.kind {
@@ -135,13 +191,15 @@ struct BlockEncoder: ~Copyable {
         case .step: emitStep(operation)
         case .stepAndLeave:
             emitStep(operation)
-            emitLeaveByStep()
+            emitProceed()
         }
         if operation.kind == .compute || operation.kind == .access, operation.flags.changesFlags {
             hostFlags = true
             savedFlags = false
         }
         pollsNext = false
+        // Whoever comes back from out of line has lost the address register.
+        if slowPaths.count > openSlowPaths { addressedSlot = nil }
         if !operation.endsBlock {
             for n in openSlowPaths..<slowPaths.count where !slowPaths[n].leaves { slowPaths[n].rejoin = code.cursor }
             if operation.pollsAfter {
@@ -228,6 +286,7 @@ struct BlockEncoder: ~Copyable {
 
     private mutating func emitBudgetEnd() {
         guard let (displacement, block) = budgetEnd else { return }
+        budgetEnd = nil
         code.land(displacement)
         code.flagsFromAX()
         code.move(Host.rax, Host.spare)
@@ -256,22 +315,19 @@ struct BlockEncoder: ~Copyable {
     }
 
     /// After a handler that has set RIP.
-    mutating func emitLeaveByStep() {
-        code.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_STEP))
-        code.jump(to: gates.exitSaved)
-    }
+    mutating func emitProceed() { code.jump(to: gates.proceed) }
 
     // MARK: Out of line
 
-    private mutating func emitOutOfLine() {
+    private mutating func emitOutOfLine(edgesFrom firstEdge: Int = 0) {
         emitBudgetEnd()
         for slow in slowPaths {
             code.land(slow.displacement)
             if slow.restoresRAX { code.load(Host.rax, .memory(Host.state, StateLayout.scratch)) }
             emitGateCall(slow.operation, flags: slow.flags)
-            if let rejoin = slow.rejoin { code.jump(to: rejoin) } else { emitLeaveByStep() }
+            if let rejoin = slow.rejoin { code.jump(to: rejoin) } else { emitProceed() }
         }
-        for n in edges.indices where edges[n].needsPreparation {
+        for n in firstEdge..<edges.count where edges[n].needsPreparation {
             code.land(edges[n].displacement)
             hostFlags = true
             edges[n].displacement = emitPreparation(edges[n].target, isBackward: edges[n].isBackward)

@@ -46,16 +46,16 @@ extension BlockEncoder {
     }
 
     mutating func emitCall(_ operation: Operation) {
-        emitPushAddress(operation)
+        emitReachPushed(operation)
         emitReturnAddress(operation)
         emitEdge(target(operation), from: operation.offset)
     }
 
-    /// Stores the return address at the host address and moves the stack pointer.
+    /// Stores the return address and moves the stack pointer.
     private mutating func emitReturnAddress(_ operation: Operation) {
         code.load(Host.spare, .memory(Host.state, StateLayout.codeBase))
         code.lea(Host.spare, .memory(Host.spare, operation.next))
-        code.store(Host.spare, .memory(Host.address, 0))
+        code.store(Host.spare, operand)
         code.lea(Host.guestRSP, .memory(Host.guestRSP, -8))
     }
 
@@ -94,9 +94,10 @@ extension BlockEncoder {
     mutating func emitReturn(_ operation: Operation) {
         let i = operation.instruction
         let released = i.pointee.form == OperandForm.i.rawValue ? Int32(i.pointee.immediate & 0xffff) : 0
-        code.move(Host.address, Host.guestRSP)
-        emitCheck(operation, size: 8, write: false)
-        code.load(Host.address, .memory(Host.address, 0))
+        emitReach(operation, .popped, size: 8, write: false)
+        code.load(Host.address, operand)
+        saveFlags()
+        hostFlags = false
         emitLookup(operation)
         code.lea(Host.guestRSP, .memory(Host.guestRSP, 8 + released))
         emitJumpToSpare()
@@ -106,9 +107,8 @@ extension BlockEncoder {
     private mutating func emitTarget(_ operation: Operation) {
         let i = operation.instruction
         if i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0 {
-            emitAddress(operation)
-            emitCheck(operation, size: 8, write: false)
-            code.load(Host.address, .memory(Host.address, 0))
+            emitReach(operation, .operand, size: 8, write: false, shares: false)
+            code.load(Host.address, operand)
         } else {
             saveFlags()
             let number = i.pointee.rm / 8
@@ -134,7 +134,7 @@ extension BlockEncoder {
         let landing = HostOperand.memory(Host.state, StateLayout.scratch + 16)
         code.store(Host.address, target)
         code.store(Host.spare, landing)
-        emitPushAddress(operation)
+        emitReachPushed(operation)
         emitReturnAddress(operation)
         code.load(Host.address, target)
         code.instruction(HostEncoding(0xff), reg: 4, landing)

@@ -54,6 +54,8 @@ struct HostEncoding {
 struct HostAssembler {
     // SAFETY: the caller guarantees room for what is emitted (`BlockEncoder` bounds a block's size beforehand).
     private(set) var cursor: UnsafeMutablePointer<UInt8>
+    /// The address register may have been written since this was last cleared.
+    var hasTouchedAddress = false
 
     init(at start: UnsafeMutablePointer<UInt8>) { cursor = start }
 
@@ -80,10 +82,13 @@ struct HostAssembler {
 
     /// An instruction with ModRM: `reg` is a register or an opcode extension. The immediate is the caller's.
     mutating func instruction(_ e: HostEncoding, reg: UInt8, _ rm: HostOperand) {
+        if reg == Host.address { hasTouchedAddress = true }
         var x: UInt8 = 0
         var b: UInt8 = 0
         switch rm {
-        case .register(let register): b = register >> 3
+        case .register(let register):
+            b = register >> 3
+            if register == Host.address { hasTouchedAddress = true }
         case .memory(let base, _): b = base >> 3
         case .indexed(let base, let index, _, _):
             b = base >> 3
@@ -177,6 +182,7 @@ struct HostAssembler {
 
     /// mov register, value (zero-extended)
     mutating func move32(_ to: UInt8, immediate value: UInt32) {
+        if to == Host.address { hasTouchedAddress = true }
         if to & 8 != 0 { byte(0x41) }
         byte(0xb8 | to & 7)
         int32(Int32(bitPattern: value))
@@ -189,6 +195,7 @@ struct HostAssembler {
             instruction(HostEncoding(0xc7, w: true), reg: 0, .register(to))
             return int32(Int32(truncatingIfNeeded: value))
         }
+        if to == Host.address { hasTouchedAddress = true }
         byte(0x48 | to >> 3)
         byte(0xb8 | to & 7)
         int64(value)
@@ -214,6 +221,23 @@ struct HostAssembler {
         byte(0x80 | condition)
         int32(0)
         return cursor - 4
+    }
+
+    /// jrcxz rel8; returns where the displacement is.
+    mutating func jumpIfZeroRCX() -> UnsafeMutablePointer<UInt8> {
+        bytes(0xe3, 0)
+        return cursor - 1
+    }
+
+    /// jmp rel8
+    mutating func shortJump() -> UnsafeMutablePointer<UInt8> {
+        bytes(0xeb, 0)
+        return cursor - 1
+    }
+
+    /// Makes a jump with a displacement of one byte lead here, less than 128 bytes away.
+    func landShort(_ displacement: UnsafeMutablePointer<UInt8>) {
+        displacement.pointee = UInt8(truncatingIfNeeded: cursor - displacement - 1)
     }
 
     /// Makes a jump whose displacement is at `displacement` lead here.

@@ -27,10 +27,11 @@ extension BlockEncoder {
 
     // MARK: Addresses
 
-    /// The linear address of an instruction's memory operand into the address register. Uses the spare register.
-    mutating func emitAddress(_ operation: Operation) {
+    /// The linear address that lies so many bytes before an instruction's memory operand, into the address register. Uses the
+    /// spare register.
+    mutating func emitAddress(_ operation: Operation, before distance: Int32 = 0) {
         let i = operation.instruction
-        let displacement = i.pointee.displacement
+        let displacement = i.pointee.displacement &- distance
         let wide = i.pointee.address_mask == .max
         if i.pointee.base == UInt8(TZ_RIP_OFFSET) {
             code.load(Host.address, .memory(Host.state, StateLayout.codeBase))
@@ -86,20 +87,45 @@ extension BlockEncoder {
     // MARK: Copying
 
     mutating func emitCompute(_ operation: Operation) {
+        if operation.divides { emitDivisorCheck(operation) }
         if operation.maySignal { note(offset: operation.offset, behind: operation.remaining) }
         emitCopy(operation)
     }
 
     mutating func emitAccess(_ operation: Operation) {
-        emitAddress(operation)
-        if operation.isX87 { code.store(Host.address, Self.x87Operand) }
-        emitCheck(operation, size: Int32(operation.size), write: operation.writes)
+        emitReach(operation, .operand, size: Int32(operation.size), write: operation.writes)
         if operation.flags.needsFlags { restoreFlags() }
+        if operation.divides { emitDivisorCheck(operation) }
         if operation.maySignal { note(offset: operation.offset, behind: operation.remaining) }
         emitCopy(operation)
     }
 
-    /// The instruction itself, its memory operand at [R9].
+    /// Leaves a division by zero to the handler: the host's signal would cost more. Changes no flags. Uses the spare register.
+    private mutating func emitDivisorCheck(_ operation: Operation) {
+        let i = operation.instruction
+        let rcx: UInt8 = 1
+        let width = i.pointee.width
+        var divisor = operand
+        if operation.kind == .compute {
+            guard i.pointee.rm & 7 == 0 else { return }
+            let number = i.pointee.rm / 8
+            divisor = Self.host(number).map(HostOperand.register) ?? .memory(Host.state, StateLayout.gpr(number))
+        }
+        code.move(Host.spare, rcx)
+        var load = width < 4 ? HostEncoding(width == 1 ? 0xb6 : 0xb7, map: 1) : HostEncoding(0x8b, w: width == 8)
+        load.forcesREX = width == 1
+        code.instruction(load, reg: rcx, divisor)
+        let isZero = code.jumpIfZeroRCX()
+        code.move(rcx, Host.spare)
+        let isNotZero = code.shortJump()
+        code.landShort(isZero)
+        code.move(rcx, Host.spare)
+        slowPaths.append(
+            SlowPath(displacement: code.jump(), operation: operation, flags: hostFlags ? .host : destroyedFlags))
+        code.landShort(isNotZero)
+    }
+
+    /// The instruction itself, its memory operand at `operand`.
     private mutating func emitCopy(_ operation: Operation) {
         if operation.isNative {
             emitNative(operation)
@@ -110,7 +136,7 @@ extension BlockEncoder {
         }
     }
 
-    /// An integer instruction with its register operands renamed, and its memory operand at [R9].
+    /// An integer instruction with its register operands renamed, and its memory operand at `operand`.
     private mutating func emitInteger(_ operation: Operation) {
         let i = operation.instruction
         let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic) ?? .invalid
@@ -138,7 +164,7 @@ extension BlockEncoder {
         if mnemonic == .mov, i.pointee.map == 0, opcode & 0xf0 == 0xb0 { return emitMoveImmediate(i) }
 
         let pure = writesWhole(mnemonic, i)
-        var rm: HostOperand = .memory(Host.address, 0)
+        var rm = operand
         var rmRegister: UInt8 = 0
         let rmNumber = i.pointee.rm / 8
         let rmIsHigh = i.pointee.rm & 7 != 0
@@ -256,7 +282,7 @@ extension BlockEncoder {
             return
         }
         var encoding = HostEncoding(row.pointee.opcode, map: row.pointee.map, w: i.pointee.rex & 8 != 0)
-        var rm: HostOperand = .memory(Host.address, 0)
+        var rm = operand
         let rmIsGPR = !memory && row.pointee.rm.kind == .gpr
         if !memory {
             rm = .register(
@@ -287,7 +313,10 @@ extension BlockEncoder {
                 ? row.pointee.modrmValue >> 3 & 7 : row.pointee.reg.kind == .mmx ? i.pointee.reg & 7 : i.pointee.reg
         code.instruction(encoding, reg: reg, rm)
         if row.pointee.hasImmediate { code.byte(i.pointee.map) }
-        if vvvvIsGPR, row.pointee.vvvv.writes { writeBack(i.pointee.vvvv, vvvvTemporary) }
+        if vvvvIsGPR, row.pointee.vvvv.writes {
+            code.hasTouchedAddress = true
+            writeBack(i.pointee.vvvv, vvvvTemporary)
+        }
         if rmIsGPR, row.pointee.rm.writes { writeBack(i.pointee.rm, Host.address) }
         if regIsGPR, row.pointee.reg.writes { writeBack(i.pointee.reg, Host.spare) }
     }

@@ -22,6 +22,7 @@ enum StateLayout {
     static let x87DataPointer = offset(\.fxsave) + 16
     static let x87CodeSelector = offset(\.fcs)
     static let x87DataSelector = offset(\.fds)
+    static let sharedProbes = offset(\.translated.shared_probes)
     static let scratch = offset(\.translated.scratch)
     static let effectiveBase = offset(\.effective_base)
     static let jumpTable = Int32(SoftwareCPU.jumpTableOffset)

@@ -14,7 +14,7 @@ struct CodeMemory: ~Copyable {
     static let linkCapacity = 1 << 18
     static let siteCapacity = 1 << 18
     /// More than the code of one block can take.
-    static let largestBlock = 32 << 10
+    static let largestBlock = 64 << 10
 
     // SAFETY: two mappings of the same memory file and three allocations, all owned by this value. Only what lies behind
     // the fill marks is written, but for jumps that are patched while their vCPU runs no generated code.
@@ -35,6 +35,7 @@ struct CodeMemory: ~Copyable {
     struct Gates {
         let exit: UnsafePointer<UInt8>
         let exitSaved: UnsafePointer<UInt8>
+        let proceed: UnsafePointer<UInt8>
         let step: UnsafePointer<UInt8>
         let stepSaved: UnsafePointer<UInt8>
         let stepLost: UnsafePointer<UInt8>
@@ -49,6 +50,7 @@ struct CodeMemory: ~Copyable {
             }
             exit = gate(tz_translated_exit)
             exitSaved = gate(tz_translated_exit_saved)
+            proceed = gate(tz_translated_proceed)
             step = gate(tz_translated_step)
             stepSaved = gate(tz_translated_step_saved)
             stepLost = gate(tz_translated_step_lost)
@@ -110,7 +112,7 @@ struct CodeMemory: ~Copyable {
     /// Whether one more block fits, whatever it is.
     var hasRoom: Bool {
         used + Self.largestBlock <= Self.size && translationCount < Self.translationCapacity
-            && linkCount + 8 <= Self.linkCapacity && siteCount + Block.maximumCount + 8 <= Self.siteCapacity
+            && linkCount + 8 <= Self.linkCapacity && siteCount + 2 * Block.maximumCount + 16 <= Self.siteCapacity
     }
 
     /// Where the next block's code goes, in the writable mapping.

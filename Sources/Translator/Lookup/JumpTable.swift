@@ -7,42 +7,43 @@ import X86
 
 /// The table of one vCPU.
 struct JumpTable {
-    static let count = 1 << 14
-
-    private struct Entry {
-        var key: UInt64
-        var landing: UnsafePointer<UInt8>?
-    }
+    static let count = Int(TZ_JUMP_ENTRIES)
 
     // SAFETY: `count` entries in the allocation of the vCPU's state, which outlives its translator.
-    private let entries: UnsafeMutablePointer<Entry>
-    private var userGeneration: UInt64 = 1
-    private var supervisorGeneration: UInt64 = 1
+    private let entries: UnsafeMutablePointer<tz_jump_entry>
+    private let state: UnsafeMutablePointer<tz_cpu>
 
     init(_ state: UnsafeMutablePointer<tz_cpu>) {
+        self.state = state
         let table = UnsafeMutableRawPointer(state) + SoftwareCPU.jumpTableOffset
-        entries = table.bindMemory(to: Entry.self, capacity: Self.count)
-        entries.initialize(repeating: Entry(key: 0, landing: nil), count: Self.count)
+        entries = table.bindMemory(to: tz_jump_entry.self, capacity: Self.count)
+        entries.initialize(repeating: tz_jump_entry(key: 0, landing: nil), count: Self.count)
+        state.pointee.translated.jump_table = entries
+        restart()
     }
 
     /// What keys are mixed with for blocks of a mode (less than 256): linear addresses are canonical, so their upper 16
     /// bits repeat bit 47.
     @inline(__always) func salt(mode: UInt8) -> UInt64 {
-        (Translation.isUser(mode) ? userGeneration : supervisorGeneration) << 56 | UInt64(mode) << 48
+        let generations = state.pointee.translated.jump_generations
+        return (Translation.isUser(mode) ? generations.1 : generations.0) | UInt64(mode) << 48
     }
 
     @inline(__always) func insert(_ landing: UnsafePointer<UInt8>, at linear: UInt64, mode: UInt8) {
         let index = Int(truncatingIfNeeded: (linear ^ linear >> 12) & UInt64(Self.count - 1))
-        entries[index] = Entry(key: linear ^ salt(mode: mode), landing: landing)
+        entries[index] = tz_jump_entry(key: linear ^ salt(mode: mode), landing: landing)
     }
 
     /// Forgets the entries for user code, supervisor code, or both.
-    mutating func removeAll(user: Bool, supervisor: Bool) {
-        if user { userGeneration += 1 }
-        if supervisor { supervisorGeneration += 1 }
-        guard userGeneration == 256 || supervisorGeneration == 256 else { return }
-        userGeneration = 1
-        supervisorGeneration = 1
-        entries.update(repeating: Entry(key: 0, landing: nil), count: Self.count)
+    func removeAll(user: Bool, supervisor: Bool) {
+        // The number of a generation is in the upper 8 bits; at its last one all begins anew.
+        if user { state.pointee.translated.jump_generations.1 &+= 1 << 56 }
+        if supervisor { state.pointee.translated.jump_generations.0 &+= 1 << 56 }
+        let generations = state.pointee.translated.jump_generations
+        guard generations.0 == 0 || generations.1 == 0 else { return }
+        restart()
+        entries.update(repeating: tz_jump_entry(key: 0, landing: nil), count: Self.count)
     }
+
+    private func restart() { state.pointee.translated.jump_generations = (1 << 56, 1 << 56) }
 }

@@ -4,7 +4,7 @@
 /// The optimiser.
 enum Passes {
     static let all: [(name: String, apply: @Sendable (inout [Operation]) -> Void)] = [
-        ("flag plan", { FlagPlan.apply(to: &$0) })
+        ("flag plan", { FlagPlan.apply(to: &$0) }), ("probe plan", { ProbePlan.apply(to: &$0) }),
     ]
 
     static func apply(to operations: inout [Operation]) {

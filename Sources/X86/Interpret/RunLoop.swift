@@ -203,7 +203,7 @@ extension CPU {
             apic.acknowledge(fixed)
         case .external:
             syncClock()
-            vector = owner.vm.bus.acknowledgeInterrupt()
+            vector = owner.bus.acknowledgeInterrupt()
         }
         state.pointee.activity = UInt8(TZ_ACTIVE)
         deliverInterrupt(vector: vector)

@@ -11,6 +11,8 @@ import VirtualCPU
 package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     package let id: Int
     package unowned let vm: SoftwareVM
+    /// The VM's.
+    let bus: any Bus
     // SAFETY: allocated here on a 64-byte boundary, freed by `deinit`; other threads touch `attention` only, atomically.
     package let state: UnsafeMutablePointer<tz_cpu>
     let localAPIC: LocalAPIC
@@ -58,6 +60,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     init(id: Int, vm: SoftwareVM) {
         self.id = id
         self.vm = vm
+        bus = vm.bus
         let alarm = Alarm()
         self.alarm = alarm
         let stateSize = Self.tlbOffset

@@ -76,7 +76,7 @@ extension CPU {
         if gate.type & 1 == 0 { cleared |= RFLAGS.if }
         state.pointee.system_flags &= ~cleared
         rip = gate.type & 8 != 0 ? gate.gateOffset : gate.gateOffset & 0xffff
-        refreshDerivedState()
+        refreshAfterTransfer()
     }
 
     // MARK: Protected mode

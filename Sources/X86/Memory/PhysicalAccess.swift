@@ -103,7 +103,7 @@ extension CPU {
         var done = 0
         while done < size {
             let piece = Self.piece(physical &+ UInt64(done), left: size &- done, whole: size)
-            var part = owner.vm.bus.readMMIO(physical &+ UInt64(done), size: piece)
+            var part = owner.bus.readMMIO(physical &+ UInt64(done), size: piece)
             if piece < 8 { part &= 1 << UInt64(8 &* piece) &- 1 }
             value |= part << UInt64(8 &* done)
             done &+= piece
@@ -124,7 +124,7 @@ extension CPU {
             let piece = Self.piece(physical &+ UInt64(done), left: size &- done, whole: size)
             var part = value >> UInt64(8 &* done)
             if piece < 8 { part &= 1 << UInt64(8 &* piece) &- 1 }
-            owner.vm.bus.writeMMIO(physical &+ UInt64(done), size: piece, value: part)
+            owner.bus.writeMMIO(physical &+ UInt64(done), size: piece, value: part)
             done &+= piece
         }
     }

@@ -23,6 +23,15 @@ extension CPU {
         endBlock()
     }
 
+    /// The same after a transfer of control that changed CS, SS, RFLAGS, or nothing but a data segment's usability. In 64-bit
+    /// mode, before and after, addresses are generated from neither.
+    func refreshAfterTransfer() {
+        guard state.pointee.code_width == 8, segment(.cs).pointee.isLong, longMode else { return refreshDerivedState() }
+        state.pointee.cpl = segment(.ss).pointee.dpl
+        refreshFlagDependents()
+        endBlock()
+    }
+
     /// Recomputes what follows from a data segment register alone (CS and SS go through `refreshDerivedState`).
     func refreshAddressGeneration() {
         let long = in64BitMode
@@ -43,7 +52,7 @@ extension CPU {
         let dr7 = state.pointee.dr7
         // Conditions 01 and 11 watch data.
         translation.pointee.watching =
-            dr7 & DR7.enables != 0 && (0..<4).contains { DR7.isEnabled(dr7, $0) && DR7.condition(dr7, $0) & 1 != 0 }
+            _slowPath(dr7 & DR7.enables != 0) && (0..<4).contains { DR7.isEnabled(dr7, $0) && DR7.condition(dr7, $0) & 1 != 0 }
         let stepping = flags & (RFLAGS.tf | RFLAGS.rf) != 0 || dr7 & DR7.enables != 0
         state.pointee.breakpoints = stepping ? 1 : 0
         updateTranslationContext()

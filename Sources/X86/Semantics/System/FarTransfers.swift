@@ -51,7 +51,7 @@ extension CPU {
     func enter(_ target: CodeTarget) {
         segment(.cs).pointee = target.segment
         rip = target.rip
-        refreshDerivedState()
+        refreshAfterTransfer()
     }
 
     /// Real-address and virtual-8086 mode.

@@ -21,7 +21,7 @@ extension CPU {
         }
         segment(.cs).pointee = .flat(selector, code: true, dpl: 0, long: longMode)
         segment(.ss).pointee = .flat(selector &+ 8, code: false, dpl: 0, long: false)
-        refreshDerivedState()
+        refreshAfterTransfer()
         stepAfterSystemCall()
     }
 
@@ -55,7 +55,7 @@ extension CPU {
         } else {
             segment(.ss).pointee = .flat(ss, code: false, dpl: 3, long: false)
         }
-        refreshDerivedState()
+        refreshAfterTransfer()
         stepAfterSystemCall()
     }
 

@@ -19,7 +19,7 @@ extension CPU {
     private func readPort(_ port: UInt16, size: Int) -> UInt64 {
         state.pointee.counters.port_accesses &+= 1
         syncClock()
-        let value = UInt64(owner.vm.bus.readPort(port, size: size))
+        let value = UInt64(owner.bus.readPort(port, size: size))
         heedAttention()
         if traces(.ports) { trace(.port(write: false, port: port, size: size, value: value & portMask(size))) }
         noteIOBreakpoint(port, size: size)
@@ -31,7 +31,7 @@ extension CPU {
         let value = value & portMask(size)
         if traces(.ports) { trace(.port(write: true, port: port, size: size, value: value)) }
         syncClock()
-        owner.vm.bus.writePort(port, size: size, value: UInt32(truncatingIfNeeded: value))
+        owner.bus.writePort(port, size: size, value: UInt32(truncatingIfNeeded: value))
         heedAttention()
         noteIOBreakpoint(port, size: size)
     }
