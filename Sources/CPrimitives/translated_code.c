@@ -129,12 +129,11 @@ static const void *next_landing(tz_cpu *state) {
     bool is_plain = ((state->shadow & (TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)) | state->breakpoints | state->alignment_checks |
                      state->trap_after) == 0 &&
                     state->code_width == 8 && (state->cpl & 1) == state->cpl >> 1;
-    if (!is_plain || __atomic_load_n(&state->attention, __ATOMIC_SEQ_CST) != 0) return NULL;
+    if (!is_plain) return NULL;
     uint64_t mode = (uint64_t)state->tlb_context << 4 | state->code_width;
     uint64_t salt = t->jump_generations[state->tlb_context == TZ_TLB_USER] | mode << 48;
     const tz_jump_entry *entry = &t->jump_table[(state->rip ^ state->rip >> 12) & (TZ_JUMP_ENTRIES - 1)];
-    if (entry->key != (state->rip ^ salt)) return NULL;
-    t->jump_salt = salt;
+    if (entry->key != (state->rip ^ salt) || !tz_open_lookups(state, salt)) return NULL;
     // The instruction at the gate has retired, those behind it in its block have not.
     t->counted += 1 - (int64_t)t->behind;
     return entry->landing;

@@ -130,11 +130,12 @@ final class Translator {
             code.addLink(
                 Link(
                     displacement: edge.displacement, stub: stub, target: edge.target & 0xfff,
-                    crossesPages: edge.crossesPages))
+                    crossesPages: edge.crossesPages, gates: encoder.openedGates))
         }
         let translation = code.add(
             Translation(
-                block: block, entry: entry, landing: landing, end: encoder.code.cursor))
+                block: block, entry: entry, openEntry: encoder.openEntry, gates: encoder.openedGates,
+                landing: landing, end: encoder.code.cursor))
         block.pointee.translation = UnsafeMutableRawPointer(translation)
         statistics.blocksTranslated += 1
         return translation
@@ -146,7 +147,11 @@ final class Translator {
         let mode = translation.pointee.block.pointee.mode
         place(translation, at: rip)
         jumps.insert(code.executable(translation.pointee.landing), at: rip, mode: mode)
-        state.pointee.translated.jump_salt = jumps.salt(mode: mode)
+        guard tz_open_lookups(state, jumps.salt(mode: mode)) else {
+            // Attention is asked for again, perhaps until the guest has got on: a blocked NMI does that.
+            interpretBlock(limit &- state.pointee.instructions)
+            return nil
+        }
         state.pointee.translated.code_base = rip &- translation.pointee.block.pointee.address & 0xfff
         statistics.entries += 1
         if !counts { hasRunUncounted = true }

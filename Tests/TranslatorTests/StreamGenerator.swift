@@ -5,6 +5,8 @@
 struct StreamGenerator {
     private var random: SplitMix
     private var code: [UInt8] = []
+    /// What memory operands are based on instead of a pointer.
+    private var derived: UInt8?
 
     /// Registers that point into memory and are never written: RBX, RSI, RDI and R9.
     private static let pointers: [UInt8] = [3, 6, 7, 9]
@@ -37,7 +39,7 @@ struct StreamGenerator {
     // MARK: Instructions
 
     private mutating func emitInstruction() {
-        switch random.below(22) {
+        switch random.below(24) {
         case 0...6: arithmetic()
         case 7, 8: move()
         case 9: shift()
@@ -52,6 +54,7 @@ struct StreamGenerator {
         case 18: showFlags()
         case 19: x87()
         case 20: mmx()
+        case 21, 22: derivedPointer()
         default: bits()
         }
     }
@@ -66,7 +69,7 @@ struct StreamGenerator {
         rex |= (reg & 8) >> 1
         var tail: [UInt8] = []
         if inMemory {
-            let base = Self.pointers[random.below(4)]
+            let base = derived ?? Self.pointers[random.below(4)]
             rex |= base >> 3
             // Mostly near the middle of a page, sometimes across its end.
             let displacement = random.below(4) == 0 ? Int32(0x7f8 + random.below(12)) : Int32(random.below(512)) - 256
@@ -87,6 +90,32 @@ struct StreamGenerator {
         code += prefix
         if rex != 0 || width == 1 { code.append(0x40 | rex) }
         code += opcode + tail
+    }
+
+    /// A register that follows a pointer at a distance: accesses through it, and moves of it between them.
+    private mutating func derivedPointer() {
+        let register: UInt8 = [0, 1, 2, 5, 8, 10, 11, 13, 15][random.below(9)]
+        let pointer = Self.pointers[random.below(4)]
+        let rex = 0x48 | (register & 8) >> 1 | pointer >> 3
+        if random.below(3) == 0 {
+            code += [rex, 0x8b, 0xc0 | (register & 7) << 3 | pointer & 7]  // mov register, pointer
+        } else {
+            code += [rex, 0x8d, 0x40 | (register & 7) << 3 | pointer & 7, UInt8(random.below(256))]  // lea
+        }
+        derived = register
+        defer { derived = nil }
+        for _ in 0..<random.below(4) + 1 {
+            switch random.below(4) {
+            case 0:
+                // add or sub register, imm8
+                code += [0x48 | register >> 3, 0x83, (random.below(2) == 0 ? 0xc0 : 0xe8) | register & 7]
+                code.append(UInt8(random.below(256)))
+            case 1:
+                operands([0x8b], reg: 12, width: wideWidth(), memory: true)
+            case 2: operands([0x89], reg: anyRegister(), width: wideWidth(), memory: true)
+            default: operands([UInt8(random.below(8)) << 3 | 1], reg: anyRegister(), width: wideWidth(), memory: true)
+            }
+        }
     }
 
     private mutating func width() -> Int { [1, 2, 4, 4, 8, 8][random.below(6)] }

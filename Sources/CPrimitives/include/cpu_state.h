@@ -140,11 +140,14 @@ typedef struct tz_jump_entry {
 } tz_jump_entry;
 
 enum { TZ_JUMP_ENTRIES = 1 << 14 };
+// No entry's key is mixed with this: generations count from 1, and no mode is 0.
+static const uint64_t TZ_NO_SALT = 0;
 
 // What generated code and its gates use beside the architectural state (`translated_code.h`).
 typedef struct tz_translated {
     uint64_t code_base;       // RIP of the running block minus the offset in its page at which it begins
-    uint64_t jump_salt;       // mixed into the keys of the jump table: changing it forgets every entry
+    uint64_t jump_salt;       // mixed into the keys of the jump table: `mode_salt`, or TZ_NO_SALT to find nothing
+    uint64_t mode_salt;       // the salt of the running blocks' mode
     uint64_t jump_generations[2];     // the part of the salt that is supervisor code's, and user code's
     tz_jump_entry *_Nonnull jump_table;
     const void *_Nullable poll;       // what polls load from: `poll_calm`, or `poll_trap` to stop them
@@ -225,7 +228,8 @@ typedef struct tz_cpu {
     uint8_t fpu_gates;           // what x87, MMX, SSE and AVX instructions raise before they run: `NativeGate`
     uint8_t yields_on_pause;     // there are other vCPUs, which a PAUSE may be waiting for
     uint8_t pauses;              // PAUSE instructions, modulo 256
-    uint8_t reserved[5];
+    uint8_t interrupt_waits;     // an interrupt was pending while RFLAGS.IF was 0: whoever sets IF asks for attention
+    uint8_t reserved[4];
 
     tz_counters counters;
     tz_tlb_entry *_Nonnull tlb;  // TZ_TLB_TOTAL entries

@@ -13,6 +13,8 @@
 #include "cpu_state.h"
 #include "guest_memory.h"
 
+#include <stdbool.h>
+
 // Why generated code was left: what `tz_translated_enter` returns.
 enum {
     TZ_LEFT_BY_LINK,     // a jump that is not linked yet; `exit_value` is its number, `code_base` the target's
@@ -57,10 +59,19 @@ void tz_translated_unwatch(const void *_Nonnull begin);
 // Two pages, of which the second can't be read; null if there is no memory.
 const void *_Nullable tz_translated_poll_pages(void);
 
-// Sets attention flags from any thread, and stops generated code at its next poll.
+// Sets attention flags from any thread, and stops generated code at its next poll or lookup.
 static inline void tz_request_attention(tz_cpu *_Nonnull state, uint64_t bits) {
     (void)__atomic_fetch_or(&state->attention, bits, __ATOMIC_SEQ_CST);
     __atomic_store_n(&state->translated.poll, state->translated.poll_trap, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&state->translated.jump_salt, TZ_NO_SALT, __ATOMIC_SEQ_CST);
+}
+
+// On the vCPU's own thread, before it enters generated code or goes on in it: lookups of a mode succeed until attention is
+// asked for. Returns false if it is already.
+static inline bool tz_open_lookups(tz_cpu *_Nonnull state, uint64_t salt) {
+    state->translated.mode_salt = salt;
+    __atomic_store_n(&state->translated.jump_salt, salt, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&state->attention, __ATOMIC_SEQ_CST) == 0;
 }
 
 // Before the vCPU's own thread looks at its attention flags: what is set from now on stops the next poll.

@@ -16,8 +16,6 @@ struct SlowPath {
     var flags: FlagPlace
     /// Where to go on afterwards; nil: the block ends.
     var rejoin: UnsafeMutablePointer<UInt8>?
-    /// RAX is to be taken back from scratch first.
-    var restoresRAX = false
     /// The block ends after the handler though the operation does not end blocks.
     var leaves = false
 }
@@ -71,6 +69,19 @@ struct BlockEncoder: ~Copyable {
     /// Where the code in line ends, and what lies out of line begins.
     private(set) var lineEnd: UnsafeMutablePointer<UInt8>
 
+    /// The gates that the block calls before its first instruction. None of its instructions closes one, so that blocks which
+    /// it leads to may be entered behind those that they have in common.
+    private(set) var openedGates: OpenGates = []
+    /// Where the block begins behind its gates.
+    private(set) var openEntry: UnsafeMutablePointer<UInt8>
+
+    struct OpenGates: OptionSet {
+        let rawValue: UInt8
+        static let sse = OpenGates(rawValue: 1 << 0)
+        static let avx = OpenGates(rawValue: 1 << 1)
+        static let x87 = OpenGates(rawValue: 1 << 2)
+    }
+
     /// Slow paths of the operation at hand, to rejoin behind it.
     var openSlowPaths = 0
     /// Jumps look whether the vCPU is wanted elsewhere even if they lead forwards.
@@ -93,6 +104,7 @@ struct BlockEncoder: ~Copyable {
     init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, context: Int, counts: Bool) {
         code = HostAssembler(at: start)
         lineEnd = start
+        openEntry = start
         self.counts = counts
         self.gates = gates
         readTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_READ), context: context))
@@ -107,7 +119,8 @@ struct BlockEncoder: ~Copyable {
         let entry = code.cursor
         hostFlags = true
         savedFlags = false
-        emitVectorGate(operations)
+        openedGates = emitVectorGates(operations)
+        openEntry = code.cursor
         if counts { emitCount(block) }
         marks?.append(code.cursor)
         let atFirstGroup = emitAll(operations, from: 0)
@@ -252,16 +265,25 @@ struct BlockEncoder: ~Copyable {
         emitFlagsFromState()
     }
 
-    private mutating func emitVectorGate(_ operations: [Operation]) {
+    private mutating func emitVectorGates(_ operations: [Operation]) -> OpenGates {
+        var opened: OpenGates = []
         func call(_ gate: Int32) {
             // Through a pointer: to nothing once the registers are loaded.
             code.instruction(HostEncoding(0xff), reg: 2, .memory(Host.state, gate))
             note(offset: operations.first?.offset ?? 0, behind: 0)
         }
-        if operations.contains(where: { $0.usesX87 }) { call(StateLayout.x87Gate) }
-        let avx = operations.contains { $0.usesAVX }
-        guard avx || operations.contains(where: { $0.usesSSE }) else { return }
-        call(avx ? StateLayout.avxGate : StateLayout.sseGate)
+        if operations.contains(where: { $0.usesX87 }) {
+            call(StateLayout.x87Gate)
+            opened.insert(.x87)
+        }
+        if operations.contains(where: { $0.usesAVX }) {
+            call(StateLayout.avxGate)
+            opened.insert(.avx)
+        } else if operations.contains(where: { $0.usesSSE }) {
+            call(StateLayout.sseGate)
+            opened.insert(.sse)
+        }
+        return opened
     }
 
     /// A signal, or a gate that does not return, may leave the code from here on at a guest instruction.
@@ -323,7 +345,6 @@ struct BlockEncoder: ~Copyable {
         emitBudgetEnd()
         for slow in slowPaths {
             code.land(slow.displacement)
-            if slow.restoresRAX { code.load(Host.rax, .memory(Host.state, StateLayout.scratch)) }
             emitGateCall(slow.operation, flags: slow.flags)
             if let rejoin = slow.rejoin { code.jump(to: rejoin) } else { emitProceed() }
         }

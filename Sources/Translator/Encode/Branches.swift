@@ -62,12 +62,9 @@ extension BlockEncoder {
     // MARK: Indirect
 
     /// Looks up the RIP in R9; the host address of its block's landing is in R10 afterwards. Leaves by the handler, which
-    /// does all of the instruction's work, where there is none, and when the vCPU's attention is asked for.
+    /// does all of the instruction's work, where there is none, and when the vCPU's attention is asked for: no entry has the
+    /// salt that is then in force.
     private mutating func emitLookup(_ operation: Operation) {
-        code.arithmetic(7, .memory(Host.state, StateLayout.attention), 0)
-        slowPaths.append(
-            SlowPath(displacement: code.jump(if: Condition.notEqual), operation: operation, flags: .saved))
-        code.store(Host.rax, .memory(Host.state, StateLayout.scratch))
         // The index mixes the offset in the page with the page.
         code.move(Host.spare, Host.address)
         code.instruction(HostEncoding(0xc1, w: true), reg: 5, .register(Host.spare))
@@ -76,17 +73,16 @@ extension BlockEncoder {
         code.arithmetic(4, .register(Host.spare), Int32(JumpTable.count - 1), wide: false)
         code.instruction(HostEncoding(0xc1), reg: 4, .register(Host.spare))
         code.byte(4)
-        code.move(Host.rax, Host.address)
-        code.instruction(HostEncoding(0x33, w: true), reg: Host.rax, .memory(Host.state, StateLayout.jumpSalt))
         code.instruction(
-            HostEncoding(0x3b, w: true), reg: Host.rax,
+            HostEncoding(0x33, w: true), reg: Host.address, .memory(Host.state, StateLayout.jumpSalt))
+        code.instruction(
+            HostEncoding(0x3b, w: true), reg: Host.address,
             .indexed(Host.state, Host.spare, 0, StateLayout.jumpTable))
         slowPaths.append(
-            SlowPath(
-                displacement: code.jump(if: Condition.notEqual), operation: operation, flags: .saved, restoresRAX: true)
-        )
+            SlowPath(displacement: code.jump(if: Condition.notEqual), operation: operation, flags: .saved))
+        code.instruction(
+            HostEncoding(0x33, w: true), reg: Host.address, .memory(Host.state, StateLayout.modeSalt))
         code.load(Host.spare, .indexed(Host.state, Host.spare, 0, StateLayout.jumpTable + 8))
-        code.load(Host.rax, .memory(Host.state, StateLayout.scratch))
     }
 
     private mutating func emitJumpToSpare() { code.instruction(HostEncoding(0xff), reg: 4, .register(Host.spare)) }

@@ -15,12 +15,18 @@ extension BlockEncoder {
     /// STI. If anything waits for the vCPU, its handler sets up the interrupt shadow and the block ends; otherwise whatever
     /// comes later is met by the poll after the next instruction.
     mutating func emitSetInterrupts(_ operation: Operation) {
+        func emitHandlerUnlessEqual() {
+            slowPaths.append(
+                SlowPath(
+                    displacement: code.jump(if: Condition.notEqual), operation: operation, flags: destroyedFlags,
+                    leaves: true))
+        }
         if operation.keepsFlags { saveFlags() }
         code.arithmetic(7, .memory(Host.state, StateLayout.attention), 0)
-        slowPaths.append(
-            SlowPath(
-                displacement: code.jump(if: Condition.notEqual), operation: operation, flags: destroyedFlags,
-                leaves: true))
+        emitHandlerUnlessEqual()
+        code.instruction(HostEncoding(0x80), reg: 7, .memory(Host.state, StateLayout.interruptWaits))
+        code.byte(0)
+        emitHandlerUnlessEqual()
         code.arithmetic(1, .memory(Host.state, StateLayout.systemFlags), Self.interruptFlag, wide: false)
         hostFlags = false
     }

@@ -11,7 +11,9 @@ extension Translator {
         // A block that reaches into a second page has to be looked up again whenever that may have moved: as across pages.
         let crosses = link.pointee.crossesPages || destination.pointee.block.pointee.secondPage != Block.noPage
         guard link.pointee.destination == nil else { return }
-        HostAssembler.patch(link.pointee.displacement, to: destination.pointee.entry)
+        let isOpen = link.pointee.gates.isSuperset(of: destination.pointee.gates)
+        let entry = isOpen ? destination.pointee.openEntry : destination.pointee.entry
+        HostAssembler.patch(link.pointee.displacement, to: entry)
         link.pointee.destination = destination
         let first = destination.pointee.firstIncoming
         link.pointee.nextIncoming = first

@@ -8,6 +8,9 @@ struct Translation {
     var block: UnsafeMutablePointer<Block>
     /// Where other code jumps to, `code_base` and flags in place.
     var entry: UnsafeMutablePointer<UInt8>
+    /// The same behind the calls of the gates that the block needs open.
+    var openEntry: UnsafeMutablePointer<UInt8>
+    var gates: BlockEncoder.OpenGates
     /// Where indirect jumps and the dispatcher enter: R9 holds RIP, flags are saved.
     var landing: UnsafeMutablePointer<UInt8>
     /// The end of its code; it begins at `landing`.
@@ -33,6 +36,8 @@ struct Link {
     var target: Int32
     /// The target lies in another page than the source: linked only while addresses lead where they led.
     var crossesPages: Bool
+    /// The gates that its source has opened.
+    var gates: BlockEncoder.OpenGates
     /// The block it leads to, and the next link that leads there.
     var destination: UnsafeMutablePointer<Translation>?
     var nextIncoming: Int32 = -1

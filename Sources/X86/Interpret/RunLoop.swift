@@ -183,19 +183,18 @@ extension CPU {
             _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_NMI))
         }
         guard let pending = apic.pendingInterrupt() else {
-            owner.waitsForWindow = false
+            state.pointee.interrupt_waits = 0
             return false
         }
-        guard state.pointee.system_flags & RFLAGS.if != 0, shadow & ~UInt8(TZ_SHADOW_NMI) == 0 else {
-            // Looked at again before every block until the guest opens the window; a halted one only wakes for an NMI.
-            if state.pointee.activity != UInt8(TZ_HALTED) {
-                _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_INTERRUPT))
-            }
-            if !owner.waitsForWindow { state.pointee.counters.interrupt_windows += 1 }
-            owner.waitsForWindow = true
+        let isEnabled = state.pointee.system_flags & RFLAGS.if != 0
+        guard isEnabled, shadow & ~UInt8(TZ_SHADOW_NMI) == 0 else {
+            // A shadow passes with the next instruction; RFLAGS.IF is set by some that look again themselves.
+            if isEnabled { _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_INTERRUPT)) }
+            if state.pointee.interrupt_waits == 0 { state.pointee.counters.interrupt_windows += 1 }
+            state.pointee.interrupt_waits = 1
             return false
         }
-        owner.waitsForWindow = false
+        state.pointee.interrupt_waits = 0
         let vector: UInt8
         switch pending {
         case .fixed(let fixed):

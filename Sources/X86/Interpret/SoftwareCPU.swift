@@ -29,8 +29,6 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     var stealTime = StealTime()
     /// A state was imported: the guest's clock page may tell another time than the counter does now.
     var paravirtualClockIsStale = false
-    /// An interrupt is pending that the guest cannot take yet.
-    var waitsForWindow = false
     /// The time of a clock that counts instructions.
     private let countedTime: UnsafeMutablePointer<UInt64>?
     /// The same while this vCPU runs: set whenever something may look (`CPU.syncClock`), and when the run ends.

@@ -70,7 +70,15 @@ struct CPU {
         nonmutating set {
             state.pointee.arithmetic = CPU.arithmetic(fromRFLAGS: newValue)
             state.pointee.system_flags = newValue & ~RFLAGS.arithmetic | RFLAGS.reservedOne
+            heedWaitingInterrupt()
         }
+    }
+
+    /// After RFLAGS.IF may have been set: the run loop looks for the interrupt that has waited for that.
+    @inline(__always) func heedWaitingInterrupt() {
+        guard _slowPath(state.pointee.interrupt_waits != 0), state.pointee.system_flags & RFLAGS.if != 0 else { return }
+        _ = tz_atomic_or(&state.pointee.attention, UInt64(TZ_ATTENTION_INTERRUPT))
+        endBlock()
     }
 
     @inline(__always) static func rflags(fromArithmetic word: UInt64) -> UInt64 {

@@ -52,7 +52,8 @@ extension CPU {
         let dr7 = state.pointee.dr7
         // Conditions 01 and 11 watch data.
         translation.pointee.watching =
-            _slowPath(dr7 & DR7.enables != 0) && (0..<4).contains { DR7.isEnabled(dr7, $0) && DR7.condition(dr7, $0) & 1 != 0 }
+            _slowPath(dr7 & DR7.enables != 0)
+            && (0..<4).contains { DR7.isEnabled(dr7, $0) && DR7.condition(dr7, $0) & 1 != 0 }
         let stepping = flags & (RFLAGS.tf | RFLAGS.rf) != 0 || dr7 & DR7.enables != 0
         state.pointee.breakpoints = stepping ? 1 : 0
         updateTranslationContext()

@@ -44,6 +44,7 @@ extension CPU {
             rflags = self[.r11] & 0x3c_7fd7 | RFLAGS.reservedOne
         } else {
             state.pointee.system_flags |= RFLAGS.if
+            heedWaitingInterrupt()
         }
         rip = to64Bit ? self[.rcx] : self[.rcx] & 0xffff_ffff
         segment(.cs).pointee = .flat((to64Bit ? base &+ 16 : base) | 3, code: true, dpl: 3, long: to64Bit)

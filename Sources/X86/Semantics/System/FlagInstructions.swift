@@ -20,6 +20,7 @@ extension CPU {
         guard state.pointee.system_flags & RFLAGS.if == 0 else { return }
         state.pointee.system_flags |= RFLAGS.if
         state.pointee.shadow |= UInt8(TZ_SHADOW_STI)
+        heedWaitingInterrupt()
         endBlock()
     }
 
