@@ -22,6 +22,15 @@ extension tz_instruction {
     fileprivate var vectorIndex: UInt8 { index == UInt8(TZ_ZERO_OFFSET) ? 4 : index >> 3 }
 }
 
+extension CPU {
+    @inline(__always) fileprivate func loadElement<T: GuestInteger>(
+        _ type: T.Type, _ linear: UInt64
+    ) throws(GuestFault) -> T {
+        if let host = fastReadPointer(linear, size: MemoryLayout<T>.size) { return T.load(host) }
+        return T(truncatingIfNeeded: try loadPiece(linear, size: MemoryLayout<T>.size))
+    }
+}
+
 private let gather: tz_handler = { state, i in
     execute(state) { cpu throws(GuestFault) in
         try cpu.passGates(i)
@@ -36,27 +45,33 @@ private let gather: tz_handler = { state, i in
         let displacement = UInt64(bitPattern: Int64(i.pointee.displacement))
         for n in 0..<count {
             let selector = mask + n * element
-            let isSelected = (selector + element - 1).load(as: UInt8.self) >= 0x80
-            // Elements are passed in order; what selects those that were is 0.
-            if !isSelected { selector.initializeMemory(as: UInt8.self, repeating: 0, count: element) }
-            guard isSelected else { continue }
-            let index =
-                indexSize == 8
-                ? indices.load(fromByteOffset: n * 8, as: UInt64.self)
-                : UInt64(bitPattern: Int64(indices.load(fromByteOffset: n * 4, as: Int32.self)))
-            let offset = (base &+ index << UInt64(i.pointee.scale) &+ displacement) & i.pointee.address_mask
-            let linear = try cpu.linearAddress(offset, segment: i.pointee.segment, size: element, .read)
-            if element == 8 {
-                destination.storeBytes(of: try cpu.loadPiece(linear, size: 8), toByteOffset: n * 8, as: UInt64.self)
-            } else {
-                let value = UInt32(truncatingIfNeeded: try cpu.loadPiece(linear, size: 4))
-                destination.storeBytes(of: value, toByteOffset: n * 4, as: UInt32.self)
+            if (selector + element - 1).load(as: UInt8.self) >= 0x80 {
+                let index =
+                    indexSize == 8
+                    ? indices.load(fromByteOffset: n * 8, as: UInt64.self)
+                    : UInt64(bitPattern: Int64(indices.load(fromByteOffset: n * 4, as: Int32.self)))
+                let offset = (base &+ index << UInt64(i.pointee.scale) &+ displacement) & i.pointee.address_mask
+                let linear = try cpu.linearAddress(offset, segment: i.pointee.segment, size: element, .read)
+                if element == 8 {
+                    let value = try cpu.loadElement(UInt64.self, linear)
+                    destination.storeBytes(of: value, toByteOffset: n * 8, as: UInt64.self)
+                } else {
+                    let value = try cpu.loadElement(UInt32.self, linear)
+                    destination.storeBytes(of: value, toByteOffset: n * 4, as: UInt32.self)
+                }
             }
-            selector.initializeMemory(as: UInt8.self, repeating: 0, count: element)
+            // Elements are passed in order; what selects those that were is 0.
+            if element == 8 {
+                selector.storeBytes(of: 0, as: UInt64.self)
+            } else {
+                selector.storeBytes(of: 0, as: UInt32.self)
+            }
         }
         // The mask is cleared as a whole, and what lies above the last element.
         let used = count * element
-        mask.initializeMemory(as: UInt8.self, repeating: 0, count: 32)
-        (destination + used).initializeMemory(as: UInt8.self, repeating: 0, count: 32 - used)
+        for offset in stride(from: 0, to: 32, by: 8) { mask.storeBytes(of: 0, toByteOffset: offset, as: UInt64.self) }
+        for offset in stride(from: used, to: 32, by: 8) {
+            destination.storeBytes(of: 0, toByteOffset: offset, as: UInt64.self)
+        }
     }
 }
