@@ -118,7 +118,7 @@ final class Translator {
     }
 
     private func translate(_ block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Translation> {
-        lowering.lower(block, into: &operations)
+        let trace = trace(from: block)
         Passes.apply(to: &operations)
         var encoder = BlockEncoder(
             at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4), counts: counts)
@@ -134,7 +134,7 @@ final class Translator {
         }
         let translation = code.add(
             Translation(
-                block: block, entry: entry, openEntry: encoder.openEntry, gates: encoder.openedGates,
+                trace: trace, entry: entry, openEntry: encoder.openEntry, gates: encoder.openedGates,
                 landing: landing, end: encoder.code.cursor))
         block.pointee.translation = UnsafeMutableRawPointer(translation)
         statistics.blocksTranslated += 1
@@ -180,7 +180,7 @@ final class Translator {
                 if state.pointee.translated.flags_lost != 0,
                     let translation = code.translation(at: state.pointee.translated.exit_address)
                 {
-                    recoverFlags(before: instruction, in: translation.pointee.block)
+                    recoverFlags(before: instruction, in: translation.pointee.trace)
                 }
                 cpu.deliverFault(of: instruction)
             }
@@ -214,8 +214,8 @@ final class Translator {
         }
         if counts { state.pointee.instructions &-= UInt64(site.behind) }
         // At a jump's poll the block is done, and all of it is stored.
-        if hadX87, site.behind > 0, let (instruction, block) = place(of: site) {
-            recoverX87(before: instruction, in: block)
+        if hadX87, site.behind > 0, let (instruction, trace) = place(of: site) {
+            recoverX87(before: instruction, in: trace)
         }
         switch site.flags {
         case .host: state.pointee.arithmetic = state.pointee.translated.exit_arithmetic

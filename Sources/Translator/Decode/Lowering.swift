@@ -11,6 +11,17 @@ struct Lowering {
     /// The operations of a block.
     func lower(_ block: UnsafeMutablePointer<Block>, into operations: inout [Operation]) {
         operations.removeAll(keepingCapacity: true)
+        append(block, to: &operations)
+    }
+
+    /// The operations of a trace.
+    func lower(_ trace: Trace, into operations: inout [Operation]) {
+        operations.removeAll(keepingCapacity: true)
+        for index in 0..<trace.count { append(trace[index], to: &operations) }
+    }
+
+    /// Adds the operations of a block behind those of the blocks before it.
+    func append(_ block: UnsafeMutablePointer<Block>, to operations: inout [Operation]) {
         let instructions = block.pointee.instructions
         let count = Int(block.pointee.count)
         let isUser = Translation.isUser(block.pointee.mode)
@@ -18,6 +29,7 @@ struct Lowering {
         for n in 0..<count {
             var operation = lower(instructions + n, offset, isUser)
             operation.remaining = UInt8(count - n)
+            if n == 0, !operations.isEmpty { operation.begins = block }
             operation.pollsAfter = operations.last?.kind == .setInterrupts
             // Interrupts stay out until the instruction after STI is done: only generated code that goes on sees to that.
             if operation.kind == .setInterrupts, n == count - 1 { operation.kind = .stepAndLeave }

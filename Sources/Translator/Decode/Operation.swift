@@ -3,6 +3,7 @@
 // operands stay in the decoded instruction.
 
 import CPrimitives
+import X86
 
 /// What an instruction does to the arithmetic flags.
 enum FlagUse: UInt8 {
@@ -68,6 +69,8 @@ struct Operation {
     /// Offset of the instruction from the page in which its block begins.
     var offset: Int32
     let instruction: UnsafeMutablePointer<tz_instruction>
+    /// The block that the operation begins, if it is not the first of its trace.
+    var begins: UnsafeMutablePointer<Block>?
     /// How many instructions of the block come from here on, this one included.
     var remaining: UInt8 = 0
 

@@ -40,7 +40,28 @@ struct Edge {
     var isBackward = false
 }
 
-/// Encodes one block.
+/// The gates to registers that blocks call before their first instruction.
+struct OpenGates: OptionSet {
+    let rawValue: UInt8
+    static let sse = OpenGates(rawValue: 1 << 0)
+    static let avx = OpenGates(rawValue: 1 << 1)
+    static let x87 = OpenGates(rawValue: 1 << 2)
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// What operations need. AVX registers contain those of SSE.
+    init(_ operations: ArraySlice<Operation>) {
+        self = []
+        if operations.contains(where: { $0.usesX87 }) { insert(.x87) }
+        if operations.contains(where: { $0.usesAVX }) {
+            insert(.avx)
+        } else if operations.contains(where: { $0.usesSSE }) {
+            insert(.sse)
+        }
+    }
+}
+
+/// Encodes one trace.
 struct BlockEncoder: ~Copyable {
     var code: HostAssembler
     let gates: CodeMemory.Gates
@@ -75,13 +96,6 @@ struct BlockEncoder: ~Copyable {
     /// Where the block begins behind its gates.
     private(set) var openEntry: UnsafeMutablePointer<UInt8>
 
-    struct OpenGates: OptionSet {
-        let rawValue: UInt8
-        static let sse = OpenGates(rawValue: 1 << 0)
-        static let avx = OpenGates(rawValue: 1 << 1)
-        static let x87 = OpenGates(rawValue: 1 << 2)
-    }
-
     /// Slow paths of the operation at hand, to rejoin behind it.
     var openSlowPaths = 0
     /// Jumps look whether the vCPU is wanted elsewhere even if they lead forwards.
@@ -99,7 +113,8 @@ struct BlockEncoder: ~Copyable {
     var failedGroups: [(displacement: UnsafeMutablePointer<UInt8>, index: Int, flags: FlagPlace)] = []
     /// The index of the operation at hand.
     private(set) var index = 0
-    private var budgetEnd: (displacement: UnsafeMutablePointer<UInt8>, block: UnsafeMutablePointer<Block>)?
+    private(set) var isLast = false
+    private var budgetEnds: [(displacement: UnsafeMutablePointer<UInt8>, block: UnsafeMutablePointer<Block>)] = []
 
     init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, context: Int, counts: Bool) {
         code = HostAssembler(at: start)
@@ -141,6 +156,12 @@ struct BlockEncoder: ~Copyable {
         var situation: Situation?
         for index in first..<operations.count {
             self.index = index
+            isLast = index == operations.count - 1
+            // Whoever comes from a probe that failed has been here.
+            if counts, index > first, let block = operations[index].begins {
+                restoreFlags()
+                emitCount(block)
+            }
             if sharesProbes, situation == nil, operations[index].shared?.probes == true {
                 situation = Situation(index: index, lastX87: lastX87)
             }
@@ -266,22 +287,17 @@ struct BlockEncoder: ~Copyable {
     }
 
     private mutating func emitVectorGates(_ operations: [Operation]) -> OpenGates {
-        var opened: OpenGates = []
         func call(_ gate: Int32) {
             // Through a pointer: to nothing once the registers are loaded.
             code.instruction(HostEncoding(0xff), reg: 2, .memory(Host.state, gate))
             note(offset: operations.first?.offset ?? 0, behind: 0)
         }
-        if operations.contains(where: { $0.usesX87 }) {
-            call(StateLayout.x87Gate)
-            opened.insert(.x87)
-        }
-        if operations.contains(where: { $0.usesAVX }) {
+        let opened = OpenGates(operations[...])
+        if opened.contains(.x87) { call(StateLayout.x87Gate) }
+        if opened.contains(.avx) {
             call(StateLayout.avxGate)
-            opened.insert(.avx)
-        } else if operations.contains(where: { $0.usesSSE }) {
+        } else if opened.contains(.sse) {
             call(StateLayout.sseGate)
-            opened.insert(.sse)
         }
         return opened
     }
@@ -301,20 +317,21 @@ struct BlockEncoder: ~Copyable {
         code.move(Host.spare, Host.rax)
         code.flagsIntoAX()
         code.arithmetic(0, .memory(Host.state, StateLayout.counted), Int32(block.pointee.count))
-        budgetEnd = (code.jump(if: Condition.greater), block)
+        budgetEnds.append((code.jump(if: Condition.greater), block))
         code.flagsFromAX()
         code.move(Host.rax, Host.spare)
     }
 
-    private mutating func emitBudgetEnd() {
-        guard let (displacement, block) = budgetEnd else { return }
-        budgetEnd = nil
-        code.land(displacement)
-        code.flagsFromAX()
-        code.move(Host.rax, Host.spare)
-        code.move(Host.address, immediate: UInt64(UInt(bitPattern: block)))
-        code.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_BUDGET))
-        code.jump(to: gates.exit)
+    private mutating func emitBudgetEnds() {
+        for (displacement, block) in budgetEnds {
+            code.land(displacement)
+            code.flagsFromAX()
+            code.move(Host.rax, Host.spare)
+            code.move(Host.address, immediate: UInt64(UInt(bitPattern: block)))
+            code.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_BUDGET))
+            code.jump(to: gates.exit)
+        }
+        budgetEnds.removeAll(keepingCapacity: true)
     }
 
     // MARK: Handlers
@@ -342,7 +359,7 @@ struct BlockEncoder: ~Copyable {
     // MARK: Out of line
 
     private mutating func emitOutOfLine(edgesFrom firstEdge: Int = 0) {
-        emitBudgetEnd()
+        emitBudgetEnds()
         for slow in slowPaths {
             code.land(slow.displacement)
             emitGateCall(slow.operation, flags: slow.flags)

@@ -42,7 +42,7 @@ extension BlockEncoder {
             Edge(
                 displacement: displacement, target: target, crossesPages: crosses,
                 needsPreparation: backward || crosses, isBackward: backward))
-        emitEdge(operation.next, from: operation.offset)
+        if isLast { emitEdge(operation.next, from: operation.offset) }
     }
 
     mutating func emitCall(_ operation: Operation) {

@@ -112,7 +112,7 @@ struct CodeMemory: ~Copyable {
     /// Whether one more block fits, whatever it is.
     var hasRoom: Bool {
         used + Self.largestBlock <= Self.size && translationCount < Self.translationCapacity
-            && linkCount + 8 <= Self.linkCapacity && siteCount + 2 * Block.maximumCount + 16 <= Self.siteCapacity
+            && linkCount + 24 <= Self.linkCapacity && siteCount + 2 * Block.maximumCount + 16 <= Self.siteCapacity
     }
 
     /// Where the next block's code goes, in the writable mapping.

@@ -5,8 +5,8 @@ import X86
 
 extension Translator {
     /// Puts the flags that an instruction found into the state, from the registers as they are before it.
-    func recoverFlags(before instruction: UnsafePointer<tz_instruction>, in block: UnsafeMutablePointer<Block>) {
-        lowering.lower(block, into: &operations)
+    func recoverFlags(before instruction: UnsafePointer<tz_instruction>, in trace: Trace) {
+        lowering.lower(trace, into: &operations)
         guard let index = operations.firstIndex(where: { UnsafePointer($0.instruction) == instruction }),
             let recipe = FlagPlan.recipe(before: index, in: operations)
         else { return }
@@ -15,19 +15,21 @@ extension Translator {
 
     /// The same for an instruction that a signal stopped.
     func recoverFlags(at site: Site) {
-        guard let (instruction, block) = place(of: site) else { return }
-        recoverFlags(before: instruction, in: block)
+        guard let (instruction, trace) = place(of: site) else { return }
+        recoverFlags(before: instruction, in: trace)
     }
 
-    /// The instruction at which a signal stopped generated code, and its block; nil if it lies behind the block.
-    func place(of site: Site) -> (instruction: UnsafePointer<tz_instruction>, block: UnsafeMutablePointer<Block>)? {
-        guard let translation = code.translation(at: state.pointee.translated.exit_address) else { return nil }
-        let block = translation.pointee.block
-        var offset = Int32(block.pointee.address & 0xfff)
-        for n in 0..<Int(block.pointee.count) {
-            let instruction = UnsafePointer(block.pointee.instructions + n)
-            if offset == site.offset { return (instruction, block) }
-            offset += Int32(instruction.pointee.length)
+    /// The instruction at which a signal stopped generated code, and its trace; nil if it lies behind the trace.
+    func place(of site: Site) -> (instruction: UnsafePointer<tz_instruction>, trace: Trace)? {
+        guard let trace = code.translation(at: state.pointee.translated.exit_address)?.pointee.trace else { return nil }
+        var offset = Int32(trace[0].pointee.address & 0xfff)
+        for index in 0..<trace.count {
+            let block = trace[index]
+            for n in 0..<Int(block.pointee.count) {
+                let instruction = UnsafePointer(block.pointee.instructions + n)
+                if offset == site.offset { return (instruction, trace) }
+                offset += Int32(instruction.pointee.length)
+            }
         }
         return nil
     }

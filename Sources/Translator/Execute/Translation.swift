@@ -3,14 +3,16 @@
 import CPrimitives
 import X86
 
-/// A translated block.
+/// A translated trace.
 struct Translation {
-    var block: UnsafeMutablePointer<Block>
+    var trace: Trace
+    /// Its first block, which it belongs to.
+    var block: UnsafeMutablePointer<Block> { trace[0] }
     /// Where other code jumps to, `code_base` and flags in place.
     var entry: UnsafeMutablePointer<UInt8>
     /// The same behind the calls of the gates that the block needs open.
     var openEntry: UnsafeMutablePointer<UInt8>
-    var gates: BlockEncoder.OpenGates
+    var gates: OpenGates
     /// Where indirect jumps and the dispatcher enter: R9 holds RIP, flags are saved.
     var landing: UnsafeMutablePointer<UInt8>
     /// The end of its code; it begins at `landing`.
@@ -37,7 +39,7 @@ struct Link {
     /// The target lies in another page than the source: linked only while addresses lead where they led.
     var crossesPages: Bool
     /// The gates that its source has opened.
-    var gates: BlockEncoder.OpenGates
+    var gates: OpenGates
     /// The block it leads to, and the next link that leads there.
     var destination: UnsafeMutablePointer<Translation>?
     var nextIncoming: Int32 = -1

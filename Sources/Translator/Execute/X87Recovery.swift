@@ -16,13 +16,13 @@ extension Translator {
         {
             return
         }
-        recoverX87(before: instruction, in: translation.pointee.block)
+        recoverX87(before: instruction, in: translation.pointee.trace)
     }
 
-    /// Puts the address and opcode of the last x87 instruction of a block before `instruction` into the state, if generated
+    /// Puts the address and opcode of the last x87 instruction of a trace before `instruction` into the state, if generated
     /// code has not.
-    func recoverX87(before instruction: UnsafePointer<tz_instruction>, in block: UnsafeMutablePointer<Block>) {
-        lowering.lower(block, into: &operations)
+    func recoverX87(before instruction: UnsafePointer<tz_instruction>, in trace: Trace) {
+        lowering.lower(trace, into: &operations)
         guard let index = operations.firstIndex(where: { UnsafePointer($0.instruction) == instruction }),
             // Handlers are called with everything stored.
             !operations[index].isStep,

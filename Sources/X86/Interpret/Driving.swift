@@ -55,6 +55,16 @@ extension SoftwareCPU {
         }
     }
 
+    /// The block that begins where a block ends, in the same page and mode, if it has been decoded; neither crosses into another
+    /// page.
+    package func blockBehind(_ block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Block>? {
+        let address = block.pointee.address + UInt64(block.pointee.size)
+        guard block.pointee.secondPage == Block.noPage, (address ^ block.pointee.address) >> 12 == 0,
+            let next = codeCache.find(address, mode: block.pointee.mode), next.pointee.secondPage == Block.noPage
+        else { return nil }
+        return next
+    }
+
     /// Whether anything is traced; records say how many instructions have retired.
     package var isTraced: Bool { !traced.isEmpty }
 
