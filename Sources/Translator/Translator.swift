@@ -48,6 +48,7 @@ final class Translator {
             tz_translated_load_avx as @convention(c) () -> Void, to: UnsafeRawPointer.self)
         state.pointee.translated.x87_gate = unsafeBitCast(
             tz_translated_load_x87 as @convention(c) () -> Void, to: UnsafeRawPointer.self)
+        cpu.describeSystemCalls()
         tz_calm_polls(state)
         // Generated code holds the TLB tables of its context.
         cpu.blockModeMask = 0x3f

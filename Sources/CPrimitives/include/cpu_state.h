@@ -168,7 +168,9 @@ typedef struct tz_translated {
     uint8_t vectors_loaded;   // vector registers and MXCSR are in the host's registers
     uint8_t flags_lost;       // a gate was called while the flags were nowhere
     uint8_t x87_loaded;       // x87 registers were in the host's; still set when generated code has been left
-    uint8_t reserved;
+    uint8_t keeps_ss_on_sysret;  // the CPU model leaves the hidden part of SS alone, as AMD's do
+    uint32_t flat_code;       // attributes of CS and SS after SYSCALL in 64-bit mode
+    uint32_t flat_data;
 } tz_translated;
 
 typedef struct tz_cpu {

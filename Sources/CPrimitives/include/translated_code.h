@@ -44,6 +44,11 @@ void tz_translated_step_saved(void);
 // The same while the flags are nowhere, since nothing but a fault needs them; `flags_lost` says so.
 void tz_translated_step_lost(void);
 
+// Jumped to by SYSCALL and by SYSRET to 64-bit code, with flags saved, R9 and R10 as at `tz_translated_step`: goes on with the
+// translation of the target, or has the handler do it.
+void tz_translated_system_call(void);
+void tz_translated_system_return(void);
+
 // What `vector_gates` point to: loads vector registers if the guest may use them and returns.
 void tz_translated_load_sse(void);
 void tz_translated_load_avx(void);

@@ -52,7 +52,9 @@ struct Lowering {
         if operation.kind == .step, i.pointee.flags & UInt8(TZ_INSN_ENDS_BLOCK) != 0, !goesOn(after: mnemonic) {
             operation.kind = .stepAndLeave
         }
-        if operation.kind == .step || operation.kind == .stepAndLeave { operation.flags = .readsAndWrites }
+        if mnemonic == .syscall { operation.kind = .systemCall }
+        if mnemonic == .sysret, i.pointee.width == 8, !isUser { operation.kind = .systemReturn }
+        if operation.isStep { operation.flags = .readsAndWrites }
         return operation
     }
 

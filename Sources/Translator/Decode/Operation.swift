@@ -35,6 +35,8 @@ struct Operation {
         case step
         /// The same, and the block ends.
         case stepAndLeave
+        /// A gate of their own executes them, or else the handler; the block ends.
+        case systemCall, systemReturn
     }
 
     var kind: Kind
@@ -84,11 +86,18 @@ struct Operation {
         }
     }
     /// A handler executes it.
-    var isStep: Bool { kind == .step || kind == .stepAndLeave }
+    var isStep: Bool {
+        switch kind {
+        case .step, .stepAndLeave, .systemCall, .systemReturn: true
+        default: false
+        }
+    }
     /// Whether control does not go on to the next instruction by itself.
     var endsBlock: Bool {
         switch kind {
-        case .jump, .jumpIf, .call, .ret, .jumpIndirect, .callIndirect, .stepAndLeave: true
+        case .jump, .jumpIf, .call, .ret, .jumpIndirect, .callIndirect, .stepAndLeave, .systemCall,
+            .systemReturn:
+            true
         default: false
         }
     }

@@ -226,6 +226,8 @@ struct BlockEncoder: ~Copyable {
         case .stepAndLeave:
             emitStep(operation)
             emitProceed()
+        case .systemCall: emitJump(to: gates.systemCall, operation)
+        case .systemReturn: emitJump(to: gates.systemReturn, operation)
         }
         if operation.kind == .compute || operation.kind == .access, operation.flags.changesFlags {
             hostFlags = true
@@ -342,10 +344,21 @@ struct BlockEncoder: ~Copyable {
         savedFlags = true
     }
 
-    mutating func emitGateCall(_ operation: Operation, flags: FlagPlace) {
+    /// A gate that does not return.
+    private mutating func emitJump(to gate: UnsafePointer<UInt8>, _ operation: Operation) {
+        saveFlags()
+        emitGateOperands(operation)
+        code.jump(to: gate)
+    }
+
+    private mutating func emitGateOperands(_ operation: Operation) {
         if counts { code.store(immediate: Int32(operation.remaining), .memory(Host.state, StateLayout.behind)) }
         code.move(Host.address, immediate: UInt64(UInt(bitPattern: operation.instruction)))
         code.move32(Host.spare, immediate: UInt32(bitPattern: operation.next))
+    }
+
+    mutating func emitGateCall(_ operation: Operation, flags: FlagPlace) {
+        emitGateOperands(operation)
         switch flags {
         case .host: code.call(gates.step)
         case .saved: code.call(gates.stepSaved)

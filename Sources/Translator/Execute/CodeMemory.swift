@@ -39,6 +39,8 @@ struct CodeMemory: ~Copyable {
         let step: UnsafePointer<UInt8>
         let stepSaved: UnsafePointer<UInt8>
         let stepLost: UnsafePointer<UInt8>
+        let systemCall: UnsafePointer<UInt8>
+        let systemReturn: UnsafePointer<UInt8>
 
         /// Writes them.
         init(_ code: inout HostAssembler) {
@@ -54,6 +56,8 @@ struct CodeMemory: ~Copyable {
             step = gate(tz_translated_step)
             stepSaved = gate(tz_translated_step_saved)
             stepLost = gate(tz_translated_step_lost)
+            systemCall = gate(tz_translated_system_call)
+            systemReturn = gate(tz_translated_system_return)
         }
     }
 

@@ -162,7 +162,7 @@ struct ProbePlan {
     private mutating func follow(_ operation: Operation) {
         let i = operation.instruction
         switch operation.kind {
-        case .step, .stepAndLeave:
+        case .step, .stepAndLeave, .systemCall, .systemReturn:
             // A handler may do anything, to where addresses lead too.
             open.removeAll(keepingCapacity: true)
             forget(Operation.allRegisters)

@@ -3,6 +3,15 @@
 
 import CPrimitives
 
+extension SoftwareCPU {
+    /// Tells generated code what SYSCALL and SYSRET load into CS and SS.
+    package func describeSystemCalls() {
+        state.pointee.translated.flat_code = tz_segment.flat(0, code: true, dpl: 0, long: true).attributes
+        state.pointee.translated.flat_data = tz_segment.flat(0, code: false, dpl: 0, long: false).attributes
+        state.pointee.translated.keeps_ss_on_sysret = CPU(state).translation.pointee.vendor == .amd ? 1 : 0
+    }
+}
+
 extension CPU {
     private var isAMD: Bool { translation.pointee.vendor == .amd }
 

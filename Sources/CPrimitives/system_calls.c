@@ -1,0 +1,110 @@
+// SYSCALL and SYSRET of 64-bit code without leaving generated code, as `CPU.systemCall` and `systemReturn` do them: where
+// the target is translated and nothing is out of the ordinary. Everything else is declined before anything has changed,
+// and left to the handler. No vector register may be touched: they may be the guest's.
+#include "translated_code.h"
+
+enum {
+    RFLAGS_ARITHMETIC = 0x8d5,
+    RFLAGS_TF = 1 << 8,
+    RFLAGS_IF = 1 << 9,
+    RFLAGS_RF = 1 << 16,
+    RFLAGS_AC = 1 << 18,
+    RFLAGS_SYSRET = 0x3c7fd7, // what SYSRET takes from R11
+    EFER_SCE = 1 << 0,
+    CR0_AM = 1 << 18,
+    CR4_SMAP = 1 << 21,
+    DPL_SHIFT = 5,
+};
+
+#define WITHOUT_VECTORS __attribute__((target("general-regs-only")))
+
+WITHOUT_VECTORS static uint64_t rflags(const tz_cpu *state) {
+    return state->system_flags | (state->arithmetic >> 8 & 0xd5) | (state->arithmetic & 1) << 11;
+}
+
+WITHOUT_VECTORS static tz_segment flat(uint64_t selector, uint32_t attributes) {
+    return (tz_segment){.selector = (uint16_t)selector, .limit = UINT32_MAX, .attributes = attributes};
+}
+
+// Goes to `rip` with new flags and a new privilege level, if there is a landing.
+WITHOUT_VECTORS static const void *transfer(tz_cpu *state, uint64_t rip, uint64_t flags, uint8_t cpl) {
+    tz_translated *t = &state->translated;
+    bool user = cpl == 3;
+    unsigned context = user                                              ? TZ_TLB_USER
+                       : (state->cr4 & CR4_SMAP && flags & RFLAGS_AC) ? TZ_TLB_SUPERVISOR_AC
+                                                                         : TZ_TLB_SUPERVISOR;
+    uint64_t salt = t->jump_generations[user] | (uint64_t)(context << 4 | 8) << 48;
+    const tz_jump_entry *entry = &t->jump_table[(rip ^ rip >> 12) & (TZ_JUMP_ENTRIES - 1)];
+    if (entry->key != (rip ^ salt) || !tz_open_lookups(state, salt)) return NULL;
+    tz_tlb_entry *tables = state->tlb;
+    state->tlb_read = tables + (TZ_TLB_READ * TZ_TLB_CONTEXTS + context) * TZ_TLB_ENTRIES;
+    state->tlb_write = tables + (TZ_TLB_WRITE * TZ_TLB_CONTEXTS + context) * TZ_TLB_ENTRIES;
+    // SMAP is nothing to fetches.
+    unsigned fetch = user ? TZ_TLB_USER : TZ_TLB_SUPERVISOR;
+    state->tlb_fetch = tables + (TZ_TLB_FETCH * TZ_TLB_CONTEXTS + fetch) * TZ_TLB_ENTRIES;
+    state->tlb_context = (uint8_t)context;
+    state->cpl = cpl;
+    state->rip = rip;
+    state->system_flags = (flags & ~(uint64_t)RFLAGS_ARITHMETIC) | 2;
+    state->arithmetic = (flags & 0xd5) << 8 | (flags >> 11 & 1);
+    return entry->landing;
+}
+
+WITHOUT_VECTORS static bool is_ordinary(const tz_cpu *state, uint64_t flags) {
+    uint8_t special = state->shadow & (TZ_SHADOW_STI | TZ_SHADOW_MOV_SS);
+    special |= state->breakpoints | state->alignment_checks | state->trap_after;
+    return special == 0 && state->efer & EFER_SCE && (flags & (RFLAGS_TF | RFLAGS_RF)) == 0;
+}
+
+WITHOUT_VECTORS const void *tz_system_call(tz_cpu *state, uint64_t next) {
+    uint64_t flags = rflags(state);
+    if (!is_ordinary(state, flags)) return NULL;
+    const void *landing = transfer(state, state->lstar, flags & ~(state->sfmask | RFLAGS_RF), 0);
+    if (!landing) return NULL;
+    state->gpr[1] = next;
+    state->gpr[11] = flags;
+    uint64_t selector = state->star >> 32 & 0xfffc;
+    state->segments[TZ_CS] = flat(selector, state->translated.flat_code);
+    state->segments[TZ_SS] = flat(selector + 8, state->translated.flat_data);
+    return landing;
+}
+
+WITHOUT_VECTORS const void *tz_system_return(tz_cpu *state) {
+    uint64_t target = state->gpr[1];
+    uint64_t flags = (state->gpr[11] & RFLAGS_SYSRET) | 2;
+    bool is_canonical = (uint64_t)((int64_t)(target << 16) >> 16) == target;
+    if (!is_ordinary(state, flags) || state->cpl != 0 || !is_canonical) return NULL;
+    if (flags & RFLAGS_AC && state->cr0 & CR0_AM) return NULL;
+    if (flags & RFLAGS_IF && state->interrupt_waits) return NULL;
+    const void *landing = transfer(state, target, flags, 3);
+    if (!landing) return NULL;
+    uint64_t base = state->star >> 48;
+    uint32_t level = 3u << DPL_SHIFT;
+    state->segments[TZ_CS] = flat((base + 16) | 3, state->translated.flat_code | level);
+    if (state->translated.keeps_ss_on_sysret) {
+        state->segments[TZ_SS].selector = (uint16_t)((base + 8) | 3);
+        state->segments[TZ_SS].attributes |= level;
+    } else {
+        state->segments[TZ_SS] = flat((base + 8) | 3, state->translated.flat_data | level);
+    }
+    return landing;
+}
+
+// The guest's registers that C may change; RCX and R11 of the guest are in the state afterwards, like the others'.
+#define STORE_CHANGED                                                                                                 \
+    "mov %%rax, (%%r8)\n mov %%rcx, 8(%%r8)\n mov %%rdx, 16(%%r8)\n mov %%r11, 32(%%r8)\n mov %%rsi, 48(%%r8)\n"    \
+    "mov %%rdi, 56(%%r8)\n"
+#define LOAD_CHANGED                                                                                                  \
+    "mov (%%r8), %%rax\n mov 8(%%r8), %%rcx\n mov 16(%%r8), %%rdx\n mov 32(%%r8), %%r11\n mov 48(%%r8), %%rsi\n"    \
+    "mov 56(%%r8), %%rdi\n"
+#define CALL(function)                                                                                                \
+    STORE_CHANGED "mov %%r8, %%rdi\n mov %c[code_base](%%r8), %%rsi\n add %%r10, %%rsi\n"                             \
+    "push %%r8\n push %%r9\n push %%r10\n push %%r8\n call " function "\n pop %%r8\n pop %%r10\n pop %%r9\n add $8, %%rsp\n" \
+    "test %%rax, %%rax\n je 1f\n mov %%rax, %%r10\n mov %c[rip](%%r8), %%r9\n" LOAD_CHANGED "jmp *%%r10\n"       \
+    "1:\n" LOAD_CHANGED "call tz_translated_step_saved\n jmp tz_translated_proceed\n"
+#define OPERANDS [rip] "i"(offsetof(tz_cpu, rip)), [code_base] "i"(offsetof(tz_cpu, translated.code_base))
+
+__attribute__((naked)) void tz_translated_system_call(void) { __asm__ volatile(CALL("tz_system_call") : : OPERANDS); }
+__attribute__((naked)) void tz_translated_system_return(void) {
+    __asm__ volatile(CALL("tz_system_return") : : OPERANDS);
+}
