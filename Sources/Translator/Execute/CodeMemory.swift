@@ -9,10 +9,10 @@ import X86
 
 /// The arenas of one translator.
 struct CodeMemory: ~Copyable {
-    static let size = 48 << 20
-    static let translationCapacity = 1 << 17
-    static let linkCapacity = 1 << 18
-    static let siteCapacity = 1 << 18
+    static let size = 256 << 20
+    static let translationCapacity = 1 << 19
+    static let linkCapacity = 1 << 21
+    static let siteCapacity = 1 << 20
     /// More than the code of one block can take.
     static let largestBlock = 64 << 10
 

@@ -49,9 +49,9 @@ struct CodePage {
 }
 
 final class CodeCache {
-    private static let bucketCount = 1 << 16
-    private static let instructionCapacity = 1 << 19
-    private static let blockCapacity = 1 << 17
+    private static let bucketCount = 1 << 17
+    private static let instructionCapacity = 1 << 21
+    private static let blockCapacity = 1 << 19
 
     // SAFETY: three arenas owned by this object; blocks and instructions are handed out in order and all taken back at
     // once by `removeAll`. The run loop holds no block across that.
@@ -78,7 +78,7 @@ final class CodeCache {
 
     private static func bucket(_ address: UInt64, _ mode: UInt8) -> Int {
         let mixed = (address ^ UInt64(mode) << 40) &* 0x9e37_79b9_7f4a_7c15
-        return Int(truncatingIfNeeded: mixed >> 48)
+        return Int(truncatingIfNeeded: mixed >> 47)
     }
 
     /// The block that begins at a guest-physical address.

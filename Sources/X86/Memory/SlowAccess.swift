@@ -102,6 +102,15 @@ extension CPU {
             default: break
             }
         }
+        if let halves = tlbHalves(TLB.read, context: context, linear, size: size) {
+            var value: UInt64 = 0
+            withUnsafeMutableBytes(of: &value) { bytes in
+                for n in 0..<size {
+                    bytes[n] = tz_load8(n < halves.inFirst ? halves.first + n : halves.second + (n - halves.inFirst))
+                }
+            }
+            return value
+        }
         let value = read(try place(linear, size: size, .read, context: context), size: size)
         if translation.pointee.debugWatching { owner.noteAccess(linear, size: size, reads: true, writes: false) }
         return value
@@ -118,8 +127,26 @@ extension CPU {
             default: break
             }
         }
+        if let halves = tlbHalves(TLB.write, context: context, linear, size: size) {
+            for n in 0..<size {
+                let byte = UInt8(truncatingIfNeeded: value >> UInt64(8 * n))
+                tz_store8(n < halves.inFirst ? halves.first + n : halves.second + (n - halves.inFirst), byte)
+            }
+            return
+        }
         write(try place(linear, size: size, .write, context: context), size: size, value: value)
         if translation.pointee.debugWatching { owner.noteAccess(linear, size: size, reads: false, writes: true) }
+    }
+
+    /// The host addresses of the two parts of an operand that crosses into another page, if the TLB holds both.
+    private func tlbHalves(
+        _ kind: Int, context: Int, _ linear: UInt64, size: Int
+    ) -> (first: UnsafeMutableRawPointer, second: UnsafeMutableRawPointer, inFirst: Int)? {
+        let inFirst = 4096 &- Int(truncatingIfNeeded: linear & 0xfff)
+        guard inFirst < size, let first = tlbPointer(kind, context: context, linear, size: inFirst),
+            let second = tlbPointer(kind, context: context, linear &+ UInt64(inFirst), size: size &- inFirst)
+        else { return nil }
+        return (first, second, inFirst)
     }
 
     // MARK: Placing
