@@ -45,10 +45,39 @@ package enum Programs {
     }
 }
 
+/// A QEMU to compare with.
+package struct QEMU {
+    package let path: String
+    /// Such as 7.2.
+    package let version: String
+
+    /// Those that an option names, with commas between, by paths or by their names in PATH.
+    package static func list(_ names: String) throws -> [QEMU] {
+        try names.split(separator: ",").map { name in
+            let path = try Programs.qemu(String(name))
+            let run = ProgramRun(name: path, path: path, arguments: ["--version"])
+            let text = String(decoding: try run.output(timeout: 20), as: UTF8.self)
+            guard let match = text.firstMatch(of: /version (\d+\.\d+)/) else {
+                throw Failure("\(path): does not say that it is QEMU")
+            }
+            return QEMU(path: path, version: String(match.1))
+        }
+    }
+
+    /// TCG as `-cpu max` and as `-cpu qemu64`, on the same machine.
+    package func contenders(memoryMiB: Int, boot: [String]) -> [ProgramRun] {
+        ["max", "qemu64"].map { model in
+            var run = ProgramRun.qemu(path: path, model: model, memoryMiB: memoryMiB, boot: boot)
+            run.name = "QEMU \(version) \(model)"
+            return run
+        }
+    }
+}
+
 /// A command, ready to be run any number of times.
 package struct ProgramRun {
     /// What tables and messages call it.
-    package let name: String
+    package fileprivate(set) var name: String
     private let path: String
     private let arguments: [String]
     /// The status of a run that went well.
@@ -130,7 +159,9 @@ package struct ProgramRun {
         process.waitUntilExit()
         let status = process.terminationStatus
         guard status == success else {
-            let how = status == 124 ? "not done after \(timeout) s" : "status \(status)"
+            // timeout(1) ends as its command did.
+            let isSignal = process.terminationReason == .uncaughtSignal
+            let how = status == 124 ? "not done after \(timeout) s" : "\(isSignal ? "signal" : "status") \(status)"
             throw Failure("\(name): \(how)\n\(String(decoding: end, as: UTF8.self))")
         }
     }

@@ -37,7 +37,7 @@ struct UserlandBenchmark: ParsableCommand {
     @Option(help: ArgumentHelp("The engine that Trapeze uses.", valueName: "name"))
     var engine = "translate"
 
-    @Option(help: ArgumentHelp("The QEMU program.", valueName: "path"))
+    @Option(help: ArgumentHelp("QEMU programs, with commas between.", valueName: "paths"))
     var qemu = "qemu-system-x86_64"
 
     @Option(help: ArgumentHelp("A folder with a Debian userland, instead of busybox.", valueName: "folder"))
@@ -89,7 +89,7 @@ struct UserlandBenchmark: ParsableCommand {
     func run() throws {
         // What is missing is said before anything is downloaded.
         let trapezePath = try Programs.own("trapeze", named: trapeze)
-        let qemuPath = try Programs.qemu(qemu)
+        let qemus = try QEMU.list(qemu)
         let guest = try prepare()
         let archive = FileManager.default.temporaryDirectory.appending(path: "userland-benchmark-\(getpid())")
         guard FileManager.default.createFile(atPath: archive.path, contents: Data(guest.initrd)) else {
@@ -106,9 +106,9 @@ struct UserlandBenchmark: ParsableCommand {
                     archive.path, "--append", guest.commandLine,
                 ])
         ]
-        contenders += ["max", "qemu64"].map {
-            .qemu(
-                path: qemuPath, model: $0, memoryMiB: memoryMiB,
+        contenders += qemus.flatMap {
+            $0.contenders(
+                memoryMiB: memoryMiB,
                 boot: ["-kernel", guest.kernelPath, "-initrd", archive.path, "-append", guest.commandLine])
         }
         var outcomes = Outcomes(contenders: contenders.map { ($0.name, $0.name == engine ? .subject : .rival) })
