@@ -45,7 +45,7 @@ let package = Package(
         .executableTarget(
             name: "TrapezeCLI",
             dependencies: [
-                "Trapeze", "CTerminal", "DebianGuest", "Guests",
+                "Trapeze", "CTerminal", "DebianGuest", "Disassembly", "Guests",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strictSwift),

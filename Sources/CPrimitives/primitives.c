@@ -12,6 +12,11 @@ int tz_join_pages(void *window, void *first, void *second) {
     return 0;
 }
 
+void *tz_second_mapping(void *mapping, size_t size) {
+    void *second = mremap(mapping, 0, size, MREMAP_MAYMOVE);
+    return second == MAP_FAILED ? NULL : second;
+}
+
 int tz_memfd_create(const char *name) {
     int descriptor = memfd_create(name, MFD_CLOEXEC);
     return descriptor >= 0 ? descriptor : -errno;

@@ -8,6 +8,8 @@ import X86
 public struct TranslateEngine: Engine {
     /// How often a block is interpreted before it is translated.
     private let threshold: UInt32
+    /// Who looks at what is translated.
+    package var observation = TranslationObservation()
 
     /// Makes the engine.
     public init() { self.init(threshold: 2) }
@@ -33,6 +35,6 @@ public struct TranslateEngine: Engine {
 
     /// Makes a VM's part.
     public func makeVM(_ configuration: EngineConfiguration) throws(EngineError) -> any EngineVM {
-        TranslatedVM(try SoftwareVM.make(configuration), threshold: threshold)
+        TranslatedVM(try SoftwareVM.make(configuration), threshold: threshold, observation)
     }
 }

@@ -8,9 +8,11 @@ import X86
 final class TranslatedVM: EngineVM {
     private let vm: SoftwareVM
     private let threshold: UInt32
+    private let observation: TranslationObservation
 
-    init(_ vm: SoftwareVM, threshold: UInt32) {
+    init(_ vm: SoftwareVM, threshold: UInt32, _ observation: TranslationObservation) {
         self.vm = vm
+        self.observation = observation
         self.threshold = threshold
     }
 
@@ -21,7 +23,7 @@ final class TranslatedVM: EngineVM {
     }
     func takeDirtyPages(_ region: MemoryRegion) throws(EngineError) -> [Int] { try vm.takeDirtyPages(region) }
     func makeVCPU(id: Int) throws(EngineError) -> any VirtualCPU {
-        try TranslatedCPU(vm.makeSoftwareCPU(id: id), threshold: threshold)
+        try TranslatedCPU(vm.makeSoftwareCPU(id: id), threshold: threshold, observation)
     }
     func setINTR(_ asserted: Bool) { vm.setINTR(asserted) }
     @discardableResult func signalMSI(address: UInt64, data: UInt32) -> Bool {
@@ -39,9 +41,9 @@ final class TranslatedCPU: BlockExecution, @unchecked Sendable {
     private let translator: Translator
     private var isDebugged = false
 
-    init(_ cpu: SoftwareCPU, threshold: UInt32) throws(EngineError) {
+    init(_ cpu: SoftwareCPU, threshold: UInt32, _ observation: TranslationObservation) throws(EngineError) {
         self.cpu = cpu
-        translator = try Translator(cpu, threshold: threshold)
+        translator = try Translator(cpu, threshold: threshold, observation)
     }
 
     var id: Int { cpu.id }
@@ -65,11 +67,24 @@ final class TranslatedCPU: BlockExecution, @unchecked Sendable {
         var counters = cpu.counters()
         if translator.hasRunUncounted { counters.instructions = nil }
         let statistics = translator.statistics
+        counters.lookups = statistics.lookups
         counters.blocksTranslated = statistics.blocksTranslated
         counters.blocksInterpreted = statistics.blocksInterpreted
         counters.generatedCodeEntries = statistics.entries
         counters.linksMade = statistics.linksMade
         counters.linksCut = statistics.linksCut
+        let times = translator.times
+        guard times.isOn else { return counters }
+        let tick = times.tick
+        func nanoseconds(_ ticks: UInt64) -> UInt64 { UInt64(Double(ticks) * tick) }
+        counters.lookupNanoseconds = nanoseconds(times.lookup)
+        counters.decodeNanoseconds = nanoseconds(times.decode)
+        counters.lowerNanoseconds = nanoseconds(times.lower)
+        counters.encodeNanoseconds = nanoseconds(times.encode)
+        counters.linkNanoseconds = nanoseconds(times.link)
+        counters.executeNanoseconds = nanoseconds(times.execute)
+        counters.interpretNanoseconds = nanoseconds(times.interpret)
+        counters.eventNanoseconds = nanoseconds(times.events)
         return counters
     }
 }

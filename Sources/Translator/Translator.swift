@@ -17,6 +17,10 @@ final class Translator {
     /// What holds until addresses lead elsewhere.
     var mobility = Mobility()
     var statistics = TranslationStatistics()
+    private(set) var times: StageTimes
+    /// Takes what is translated, if anybody wants it.
+    private(set) var journal: TranslationJournal?
+    let performanceMap: PerformanceMap?
     /// The link that generated code was left by, to be led to the next block.
     var pendingLink: Int32 = -1
 
@@ -29,9 +33,11 @@ final class Translator {
     private(set) var hasRunUncounted = false
 
     /// Makes a translator for a vCPU, whose blocks are translated after they were interpreted `threshold` times.
-    init(_ cpu: SoftwareCPU, threshold: UInt32) throws(EngineError) {
+    init(_ cpu: SoftwareCPU, threshold: UInt32, _ observation: TranslationObservation) throws(EngineError) {
         self.cpu = cpu
         self.threshold = threshold
+        times = StageTimes(isOn: observation.timesStages)
+        performanceMap = observation.performanceMap
         state = cpu.state
         lowering = Lowering(model: cpu.vm.model)
         code = try CodeMemory()
@@ -53,6 +59,7 @@ final class Translator {
         // Generated code holds the TLB tables of its context.
         cpu.blockModeMask = 0x3f
         cpu.codeObserver = self
+        journal = observation.recorder?.makeJournal(self)
     }
 
     /// Runs the guest until the machine has to decide, or exactly `budget` instructions have retired.
@@ -61,6 +68,7 @@ final class Translator {
         defer { cpu.endRunning() }
         pendingLink = -1
         count(budget != nil || cpu.isTraced)
+        times.begin()
         let limit = state.pointee.instructions &+ min(budget ?? .max, Self.longestRun)
         while true {
             let remaining = limit &- state.pointee.instructions
@@ -68,14 +76,20 @@ final class Translator {
             if cpu.isWanted {
                 // An interrupt may lead elsewhere than the jump that left generated code.
                 pendingLink = -1
-                if let exit = cpu.attendToEvents() { return exit }
+                let exit = cpu.attendToEvents()
+                times.end(.events)
+                if let exit { return exit }
             }
             guard cpu.runsPlainly else {
                 interpretBlock(remaining)
                 continue
             }
             // Lookup.
-            guard let block = cpu.lookUpBlock() else {
+            let decoded = state.pointee.counters.blocks_decoded
+            statistics.lookups += 1
+            let found = cpu.lookUpBlock()
+            times.end(state.pointee.counters.blocks_decoded == decoded ? .lookup : .decode)
+            guard let block = found else {
                 pendingLink = -1
                 continue
             }
@@ -85,7 +99,10 @@ final class Translator {
                 continue
             }
             // Link.
-            if pendingLink >= 0 { link(pendingLink, to: translation) }
+            if pendingLink >= 0 {
+                link(pendingLink, to: translation)
+                times.end(.link)
+            }
             pendingLink = -1
             // Execute, which is left through a context switch.
             if let error = execute(translation, limit) { return .failed(error) }
@@ -97,6 +114,7 @@ final class Translator {
         pendingLink = -1
         statistics.blocksInterpreted += 1
         cpu.interpretBlock(remaining)
+        times.end(.interpret)
     }
 
     /// From now on generated code counts instructions, or does not.
@@ -121,10 +139,17 @@ final class Translator {
     private func translate(_ block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Translation> {
         let trace = trace(from: block)
         Passes.apply(to: &operations)
+        times.end(.lower)
         var encoder = BlockEncoder(
             at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4), counts: counts)
+        if let journal {
+            encoder.marks = []
+            encoder.executions = journal.nextCounter
+        }
         let landing = code.next
+        let firstLink = code.linkCount
         let entry = encoder.encode(operations, of: block)
+        let stubs = encoder.code.cursor
         for site in encoder.sites { code.add(site) }
         for edge in encoder.edges {
             let stub = encoder.emitStub(edge, link: Int32(code.linkCount))
@@ -139,6 +164,17 @@ final class Translator {
                 landing: landing, end: encoder.code.cursor))
         block.pointee.translation = UnsafeMutableRawPointer(translation)
         statistics.blocksTranslated += 1
+        let linear = state.pointee.rip
+        if let journal {
+            let source = HostCodeSource(encoder, from: landing, entry: entry, stubs: stubs, block: block)
+            journal.note(
+                block, linear: linear, counts: counts, edges: encoder.edges, firstLink: firstLink, source)
+        }
+        performanceMap?.add(
+            ObjectIdentifier(self), host: UInt(bitPattern: code.executable(landing)),
+            size: encoder.code.cursor - landing,
+            linear: linear, isUser: translation.pointee.isUser)
+        times.end(.encode)
         return translation
     }
 
@@ -161,6 +197,7 @@ final class Translator {
         state.pointee.translated.behind = 0
         let entry = code.executable(translation.pointee.entry)
         let reason = Int(tz_translated_enter(state, entry))
+        times.end(.execute)
         state.pointee.block_start = nil
         if reason != Int(TZ_LEFT_BY_STEP) { noteRetired() }
         let hadX87 = state.pointee.translated.x87_loaded != 0
@@ -231,6 +268,7 @@ final class Translator {
 
 /// What the translator has done.
 struct TranslationStatistics {
+    var lookups: UInt64 = 0
     var blocksTranslated: UInt64 = 0
     var blocksInterpreted: UInt64 = 0
     var entries: UInt64 = 0

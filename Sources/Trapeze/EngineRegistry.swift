@@ -45,6 +45,27 @@ public struct EngineDecision: Sendable {
     /// The engine itself.
     let engine: any Engine
 
+    /// The same engine, observed as a configuration wants it.
+    func observed(as configuration: VirtualMachineConfiguration) throws(ConfigurationError) -> EngineDecision {
+        guard configuration.timesStages || configuration.performanceMap != nil else { return self }
+        guard var engine = engine as? TranslateEngine else {
+            guard configuration.performanceMap == nil else {
+                throw ConfigurationError(
+                    .invalidValue, "a perf map names the code of engine 'translate'; this machine runs on '\(name)'")
+            }
+            return self
+        }
+        engine.observation.timesStages = configuration.timesStages
+        if let symbol = configuration.performanceMap {
+            do throws(EngineError) {
+                engine.observation.performanceMap = try PerformanceMap(symbol: symbol)
+            } catch {
+                throw ConfigurationError(.hostLimit, error.description)
+            }
+        }
+        return EngineDecision(name: name, reason: reason, engine: engine)
+    }
+
     /// Refuses a trace of events that the engine cannot tell of.
     func requireTrace(of events: TraceEvents) throws(ConfigurationError) {
         guard case .available(let capabilities) = engine.probe() else { return }

@@ -60,7 +60,8 @@ public final class VirtualMachine: Sendable {
         _ configuration: VirtualMachineConfiguration, restoring saved: MachineState?
     ) throws(ConfigurationError) {
         try configuration.validate()
-        try self.init(configuration, on: EngineRegistry.decide(configuration.engine), restoring: saved)
+        let decision = try EngineRegistry.decide(configuration.engine).observed(as: configuration)
+        try self.init(configuration, on: decision, restoring: saved)
     }
 
     /// Makes a machine of a validated configuration on an engine that is chosen already.

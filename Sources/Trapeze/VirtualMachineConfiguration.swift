@@ -37,6 +37,12 @@ public struct VirtualMachineConfiguration: Sendable {
     /// Where events inside the machine are written down, if they are.
     public var trace: TraceFile?
 
+    /// Whether the engine measures how long its stages take, if it has any: it costs a translator a little.
+    public var timesStages = false
+    /// Names for guest addresses in the file by which Linux perf names generated code (/tmp/perf-PID.map); nil for no file.
+    /// Only for the engine `translate`.
+    public var performanceMap: (@Sendable (UInt64) -> String?)?
+
     /// Where the machine waits for a debugger (GDB, by its remote serial protocol); nil for nowhere.
     public var debugServer: DebugServerConfiguration?
 

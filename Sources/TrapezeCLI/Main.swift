@@ -72,5 +72,8 @@ struct TrapezeCommand: ParsableCommand {
             triple fault or a panic.
             """,
         version: "trapeze \(trapezeVersion)",
-        subcommands: [RunCommand.self, VerifyCommand.self, CompareCommand.self, GuestsCommand.self, DoctorCommand.self])
+        subcommands: [
+            RunCommand.self, VerifyCommand.self, CompareCommand.self, ExplainCommand.self, GuestsCommand.self,
+            DoctorCommand.self,
+        ])
 }

@@ -65,21 +65,37 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(help: "With --gdb: the guest does not begin before the debugger lets it continue.")
     var wait = false
 
+    @Flag(
+        help:
+            "Write /tmp/perf-PID.map, by which Linux perf names translated code; with --symbols, by the guest's names.")
+    var perfMap = false
+
+    @Option(
+        help: ArgumentHelp(
+            "With --perf-map: names of the guest's addresses, as in System.map or /proc/kallsyms.", valueName: "file"))
+    var symbols: String?
+
     @Flag(name: [.short, .long], help: "Print a one-line summary of the run on standard error.")
     var verbose = false
 
     /// The machine, with nothing to boot yet and its serial port not wired.
-    func makeConfiguration() -> VirtualMachineConfiguration {
+    func makeConfiguration() throws -> VirtualMachineConfiguration {
         var configuration = machine.makeConfiguration()
         configuration.engine = EngineSelection(engine)
         configuration.clockSource = clock
         configuration.debugServer = gdb.map { DebugServerConfiguration(endpoint: $0, waitsForDebugger: wait) }
         configuration.resetBehavior = onReset == .restart ? .restart : .stop
+        configuration.timesStages = stats != nil
+        if perfMap {
+            let table = try symbols.map(SymbolTable.init(path:))
+            configuration.performanceMap = { table?.name(of: $0) }
+        }
         return configuration
     }
 
     func run() async throws {
         if wait, gdb == nil { throw Failure("--wait goes with --gdb: it waits for a debugger") }
+        if symbols != nil, !perfMap { throw Failure("--symbols goes with --perf-map") }
         let console = serial == .stdio ? Terminal.console() : GuestConsole()
         let guest = try machine.prepareGuest(for: makeConfiguration(), console: console)
         let status = try await RunSession(options: self, guest: guest).run()

@@ -82,7 +82,7 @@ struct RunSession {
     }
 
     private func makeMachine(_ console: Console, _ trace: TraceFile?) throws -> VirtualMachine {
-        var configuration = options.makeConfiguration()
+        var configuration = try options.makeConfiguration()
         configuration.bootLoader = guest.bootLoader
         configuration.serialPort = console.attachment
         configuration.holdsSerialInput = guest.holdsInput

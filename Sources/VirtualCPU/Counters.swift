@@ -34,6 +34,25 @@ public struct Counters: Equatable, Codable, Sendable {
     public var blocksDecoded: UInt64?
     /// Pages whose decoded or translated code was thrown away because the guest wrote to them.
     public var codeInvalidations: UInt64?
+    /// Times that a translating engine looked for the block at the current place.
+    public var lookups: UInt64?
+    /// Host time for finding blocks that were decoded already, in nanoseconds; this and the following are known only if they
+    /// were asked for.
+    public var lookupNanoseconds: UInt64?
+    /// Host time for finding and decoding blocks that were not.
+    public var decodeNanoseconds: UInt64?
+    /// Host time for making operations of instructions, and for the passes over them.
+    public var lowerNanoseconds: UInt64?
+    /// Host time for encoding operations.
+    public var encodeNanoseconds: UInt64?
+    /// Host time for linking blocks.
+    public var linkNanoseconds: UInt64?
+    /// Host time in generated code and in the handlers that it calls.
+    public var executeNanoseconds: UInt64?
+    /// Host time in the interpreter that a translating engine falls back to.
+    public var interpretNanoseconds: UInt64?
+    /// Host time for interrupts and requests between two blocks.
+    public var eventNanoseconds: UInt64?
     /// Blocks translated to host code.
     public var blocksTranslated: UInt64?
     /// Blocks that a translating engine interpreted instead.
@@ -77,7 +96,12 @@ public struct Counters: Equatable, Codable, Sendable {
             ("cpuidInstructions", \.cpuidInstructions), ("hypercalls", \.hypercalls), ("tlbMisses", \.tlbMisses),
             ("tlbFlushes", \.tlbFlushes), ("blocksDecoded", \.blocksDecoded),
             ("codeInvalidations", \.codeInvalidations), ("blocksTranslated", \.blocksTranslated),
-            ("blocksInterpreted", \.blocksInterpreted), ("generatedCodeEntries", \.generatedCodeEntries),
+            ("blocksInterpreted", \.blocksInterpreted), ("lookups", \.lookups),
+            ("lookupNanoseconds", \.lookupNanoseconds),
+            ("decodeNanoseconds", \.decodeNanoseconds), ("lowerNanoseconds", \.lowerNanoseconds),
+            ("encodeNanoseconds", \.encodeNanoseconds), ("linkNanoseconds", \.linkNanoseconds),
+            ("executeNanoseconds", \.executeNanoseconds), ("interpretNanoseconds", \.interpretNanoseconds),
+            ("eventNanoseconds", \.eventNanoseconds), ("generatedCodeEntries", \.generatedCodeEntries),
             ("linksMade", \.linksMade), ("linksCut", \.linksCut), ("exits", \.exits),
             ("emulatedInstructions", \.emulatedInstructions), ("assists", \.assists), ("kicks", \.kicks),
         ]

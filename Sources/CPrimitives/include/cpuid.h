@@ -15,4 +15,11 @@ static inline tz_cpuid_result tz_cpuid(uint32_t leaf, uint32_t subleaf) {
     return r;
 }
 
+// The host's time-stamp counter.
+static inline uint64_t tz_read_tsc(void) {
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
 #endif

@@ -80,4 +80,7 @@ int tz_join_pages(void *_Nonnull window, void *_Nonnull first, void *_Nonnull se
 // A new anonymous memory file, closed on exec; a negative errno on failure.
 int tz_memfd_create(const char *_Nonnull name);
 
+// Maps shared memory that is mapped already a second time (mremap(2), an old size of 0). Null and errno if that fails.
+void *_Nullable tz_second_mapping(void *_Nonnull mapping, size_t size);
+
 #endif

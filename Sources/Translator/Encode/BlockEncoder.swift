@@ -85,6 +85,9 @@ struct BlockEncoder: ~Copyable {
         var behind: UInt8
     }
 
+    /// The counter of the block's executions, if they are counted, and the code that does it.
+    var executions: UnsafeMutablePointer<UInt64>?
+    private(set) var counting: (start: UnsafeMutablePointer<UInt8>, end: UnsafeMutablePointer<UInt8>)?
     /// Where the first operation's code begins, and where each one's in line ends, if anybody wants to know.
     var marks: [UnsafeMutablePointer<UInt8>]?
     /// Where the code in line ends, and what lies out of line begins.
@@ -137,6 +140,7 @@ struct BlockEncoder: ~Copyable {
         openedGates = emitVectorGates(operations)
         openEntry = code.cursor
         if counts { emitCount(block) }
+        if let executions { emitExecutionCount(executions) }
         marks?.append(code.cursor)
         let atFirstGroup = emitAll(operations, from: 0)
         lineEnd = code.cursor
@@ -334,6 +338,16 @@ struct BlockEncoder: ~Copyable {
             code.jump(to: gates.exit)
         }
         budgetEnds.removeAll(keepingCapacity: true)
+    }
+
+    /// Counts one execution of the block. No flag is touched.
+    private mutating func emitExecutionCount(_ counter: UnsafeMutablePointer<UInt64>) {
+        let start = code.cursor
+        code.move(Host.address, immediate: UInt64(UInt(bitPattern: counter)))
+        code.load(Host.spare, .memory(Host.address, 0))
+        code.lea(Host.spare, .memory(Host.spare, 1))
+        code.store(Host.spare, .memory(Host.address, 0))
+        counting = (start, code.cursor)
     }
 
     // MARK: Handlers

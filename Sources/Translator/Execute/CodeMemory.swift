@@ -16,7 +16,7 @@ struct CodeMemory: ~Copyable {
     /// More than the code of one block can take.
     static let largestBlock = 64 << 10
 
-    // SAFETY: two mappings of the same memory file and three allocations, all owned by this value. Only what lies behind
+    // SAFETY: two mappings of the same memory and three allocations, all owned by this value. Only what lies behind
     // the fill marks is written, but for jumps that are patched while their vCPU runs no generated code.
     private let writable: UnsafeMutablePointer<UInt8>
     private let executable: UnsafeMutablePointer<UInt8>
@@ -72,19 +72,21 @@ struct CodeMemory: ~Copyable {
         used = reserved
     }
 
-    /// Both mappings of a new memory file; signals in the executable one are watched for.
+    /// Both mappings of new memory; signals in the executable one are watched for. Shared memory without a file: Linux perf
+    /// looks for names only of code that has none.
     private static func map() throws(EngineError) -> (UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<UInt8>) {
-        let descriptor = tz_memfd_create("translated-code")
-        guard descriptor >= 0 else { throw unavailable(-descriptor) }
-        defer { close(descriptor) }
-        guard ftruncate(descriptor, size) == 0,
-            let writable = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), writable != MAP_FAILED
+        guard let writable = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+            writable != MAP_FAILED
         else { throw unavailable(errno) }
-        guard let executable = mmap(nil, size, PROT_READ | PROT_EXEC, MAP_SHARED, descriptor, 0),
-            executable != MAP_FAILED
-        else {
+        guard let executable = tz_second_mapping(writable, size) else {
             let error = errno
             munmap(writable, size)
+            throw unavailable(error)
+        }
+        guard mprotect(executable, size, PROT_READ | PROT_EXEC) == 0 else {
+            let error = errno
+            munmap(writable, size)
+            munmap(executable, size)
             throw unavailable(error)
         }
         let error = tz_translated_watch(executable, executable + size)

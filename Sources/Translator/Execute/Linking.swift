@@ -103,6 +103,8 @@ extension Translator: CodeObserver {
 
     func allBlocksForgotten() {
         pendingLink = -1
+        journal?.hand()
+        performanceMap?.forget(ObjectIdentifier(self))
         code.removeAll()
         mobility[true].removeAll()
         mobility[false].removeAll()

@@ -98,6 +98,7 @@ struct HostCodeSource {
         head = marks.first ?? self.entry
         self.marks = Array(marks.dropFirst())
         lineEnd = encoder.lineEnd - start
+        if let counting = encoder.counting { hidden = counting.start - start..<counting.end - start }
         self.stubs = stubs - start
         names = [UInt(bitPattern: block): "block"]
         for child in Mirror(reflecting: encoder.gates).children {

@@ -65,6 +65,17 @@ extension SoftwareCPU {
         return next
     }
 
+    /// The bytes of a block's code, as they are in memory now; none if they are not in memory.
+    package func guestCode(of block: UnsafeMutablePointer<Block>) -> [UInt8] {
+        let size = Int(block.pointee.size)
+        let first = min(size, 4096 - Int(block.pointee.address & 0xfff))
+        func bytes(_ address: UInt64, _ count: Int) -> [UInt8] {
+            guard count > 0, let slot = vm.slots.slot(containing: address) else { return [] }
+            return Array(UnsafeRawBufferPointer(start: slot.pointee.pointer(address), count: count))
+        }
+        return bytes(block.pointee.address, first) + bytes(block.pointee.secondPage << 12, size - first)
+    }
+
     /// Whether anything is traced; records say how many instructions have retired.
     package var isTraced: Bool { !traced.isEmpty }
 

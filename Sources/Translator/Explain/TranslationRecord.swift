@@ -1,0 +1,94 @@
+// The blocks of a run that was recorded, as what shows them wants them: by address, or the hottest ones.
+
+import CPrimitives
+import X86
+
+/// All blocks that were translated in a run.
+package struct TranslationRecord {
+    private let blocks: [RecordedBlock]
+    private let model: CPUModel?
+    /// Guest instructions that translated blocks began to execute.
+    package let instructions: UInt64
+
+    init(_ blocks: [RecordedBlock], model: CPUModel?) {
+        self.blocks = blocks.sorted { ($0.key.linear, $0.key.mode) < ($1.key.linear, $1.key.mode) }
+        self.model = model
+        instructions = blocks.reduce(0) { $0 &+ $1.instructions }
+    }
+
+    /// Number of blocks.
+    package var count: Int { blocks.count }
+
+    /// Those with code at an address in a range, in the order of their addresses.
+    package func blocks(in range: Range<UInt64>) -> [ExplainedBlock] {
+        explain(
+            blocks.filter {
+                $0.key.linear < range.upperBound && $0.key.linear &+ UInt64($0.key.guest.count) > range.lowerBound
+            })
+    }
+
+    /// Those that executed the most instructions.
+    package func hottest(_ count: Int) -> [ExplainedBlock] {
+        explain(Array(blocks.sorted { $0.instructions > $1.instructions }.prefix(count)))
+    }
+
+    private func explain(_ chosen: [RecordedBlock]) -> [ExplainedBlock] {
+        guard let model else { return [] }
+        return chosen.map { block in
+            let sources = blocks.filter { other in
+                other.exits.contains { $0.target == block.key.linear && $0.isLinked }
+            }
+            return ExplainedBlock(block, linkedFrom: sources.map(\.key.linear), model)
+        }
+    }
+}
+
+extension RecordedBlock {
+    var instructionCount: Int { source.instructionCount }
+    var instructions: UInt64 { executions &* UInt64(instructionCount) }
+}
+
+/// A block and all that there is to say about it.
+package struct ExplainedBlock {
+    /// Linear address at which it was translated.
+    package let address: UInt64
+    /// Guest-physical address.
+    package let physical: UInt64
+    /// Bytes of an operand or address by default: 8 in 64-bit mode.
+    package let codeWidth: Int
+    package let isUser: Bool
+    /// The host code counts instructions for a budget.
+    package let isCounted: Bool
+    /// Guest instructions, each in bytes.
+    package let guest: [[UInt8]]
+    package let executions: UInt64
+    /// How often it was translated, on all vCPUs.
+    package let translations: Int
+    package let stages: [OperationStage]
+    package let host: HostCode
+    /// Direct jumps out: where to, and whether they lead to a block's code or to the dispatcher.
+    package let linksOut: [(target: UInt64, isLinked: Bool)]
+    /// Addresses of the blocks whose direct jumps lead here.
+    package let linksIn: [UInt64]
+
+    fileprivate init(_ block: RecordedBlock, linkedFrom sources: [UInt64], _ model: CPUModel) {
+        address = block.key.linear
+        physical = block.physical
+        codeWidth = Int(block.key.mode & 14)
+        isUser = Translation.isUser(block.key.mode)
+        isCounted = block.counts
+        executions = block.executions
+        translations = block.translations
+        host = HostCode(block.source)
+        linksOut = block.exits.map { ($0.target, $0.isLinked) }
+        linksIn = sources
+        let run = DecodedRun(block.key.guest, address: block.physical, mode: block.key.mode, model: model)
+        stages = OperationStage.all(of: run.block, Lowering(model: model))
+        var position = 0
+        guest = (0..<Int(run.block.pointee.count)).map { n in
+            let start = position
+            position += Int(run.block.pointee.instructions[n].length)
+            return Array(block.key.guest[start..<position])
+        }
+    }
+}
