@@ -3,7 +3,8 @@
 //
 //     ## add rax, rbx                          a case, and what it shows
 //     guest 48 01 d8                           the guest's code; the rest is written when the case is accepted
-//     with user counted at=ff0                 what it is translated for, if not as supervisor code in 64-bit mode at 100H
+//     with user counted at=ff0                 what it is translated for, if not as supervisor code in 64-bit mode at 100H;
+//                                              code32 and code16 are protected mode
 //     show landing tail stubs ir               parts to show beside each instruction's own and what is out of line
 
 import Disassembly
@@ -83,7 +84,9 @@ extension GoldenCase {
         case "with":
             for word in words.dropFirst() {
                 if word == "user" {
-                    circumstances.mode = DecodedRun.mode(isUser: true)
+                    circumstances.mode |= DecodedRun.mode(isUser: true) & 0xf0
+                } else if let width = ["code16": 2, "code32": 4][word] as UInt8? {
+                    circumstances.mode = circumstances.mode & 0xf0 | width
                 } else if word == "counted" {
                     circumstances.counts = true
                 } else if word.hasPrefix("at="), let offset = UInt64(word.dropFirst(3), radix: 16) {
@@ -116,6 +119,12 @@ extension GoldenCase {
                 lines.append(("    " + line.pattern, text.map(line.annotate)))
             }
         }
+        let mode: Disassembler.Mode =
+            switch circumstances.mode & 14 {
+            case 2: .code16
+            case 4: .code32
+            default: .code64
+            }
         if shown.contains("ir") {
             for stage in block.stages {
                 lines.append(("\(stage.name):", nil))
@@ -133,7 +142,7 @@ extension GoldenCase {
         for (number, kind) in block.kinds.enumerated() {
             let size = block.host.size { $0 == .operation(number) }
             let bytes = block.instructions[number]
-            let text = disassembler?.instruction(bytes, at: circumstances.offset)?.text
+            let text = disassembler?.instruction(bytes, at: circumstances.offset, mode: mode)?.text
             lines.append(("\(kind), \(bytes.count) bytes -> \(size)", text))
             add(.operation(number))
         }
