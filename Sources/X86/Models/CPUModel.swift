@@ -105,12 +105,26 @@ package struct CPUModel: Sendable {
 
     // MARK: Host
 
+    /// The leaves that feature bits are in, read once: where the host is a virtual machine itself, CPUID is slow.
+    private static let hostLeaves: [UInt64: tz_cpuid_result] = {
+        var leaves: [UInt64: tz_cpuid_result] = [:]
+        for entry in FeatureEntry.all where leaves[leafKey(entry.leaf, entry.subleaf)] == nil {
+            guard tz_cpuid(entry.leaf & 0x8000_0000, 0).eax >= entry.leaf else { continue }
+            leaves[leafKey(entry.leaf, entry.subleaf)] = tz_cpuid(entry.leaf, entry.subleaf)
+        }
+        return leaves
+    }()
+
+    private static func leafKey(_ leaf: UInt32, _ subleaf: UInt32) -> UInt64 { UInt64(leaf) << 32 | UInt64(subleaf) }
+
+    /// Features whose state the host's operating system must have enabled too (OSXSAVE).
+    private static let vectorState: Set<Feature> = [
+        .xsave, .avx, .avx2, .fma, .f16c, .xsaveopt, .xsavec, .xgetbv1, .xsaves,
+    ]
+
     static func hostHas(_ entry: FeatureEntry) -> Bool {
-        guard tz_cpuid(entry.leaf & 0x8000_0000, 0).eax >= entry.leaf else { return false }
-        // The vector state must be enabled by the host's operating system too (OSXSAVE).
-        let vectorState: Set<Feature> = [.xsave, .avx, .avx2, .fma, .f16c, .xsaveopt, .xsavec, .xgetbv1, .xsaves]
-        if vectorState.contains(entry.feature), tz_cpuid(1, 0).ecx & 1 << 27 == 0 { return false }
-        let r = tz_cpuid(entry.leaf, entry.subleaf)
+        guard let r = hostLeaves[leafKey(entry.leaf, entry.subleaf)] else { return false }
+        if vectorState.contains(entry.feature), (hostLeaves[leafKey(1, 0)]?.ecx ?? 0) & 1 << 27 == 0 { return false }
         let word =
             switch entry.register {
             case .eax: r.eax
