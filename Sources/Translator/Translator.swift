@@ -166,9 +166,9 @@ final class Translator {
         statistics.blocksTranslated += 1
         let linear = state.pointee.rip
         if let journal {
-            let source = HostCodeSource(encoder, from: landing, entry: entry, stubs: stubs, block: block)
+            let source = HostCodeSource(encoder, from: landing, entry: entry, stubs: stubs, operations, block: block)
             journal.note(
-                block, linear: linear, counts: counts, edges: encoder.edges, firstLink: firstLink, source)
+                trace, linear: linear, counts: counts, edges: encoder.edges, firstLink: firstLink, source)
         }
         performanceMap?.add(
             ObjectIdentifier(self), host: UInt(bitPattern: code.executable(landing)),

@@ -25,7 +25,7 @@ struct ExplainReport {
                 + "\(block.codeWidth * 8) bits at guest-physical \(hexadecimal(block.physical))",
             "  executed \(block.executions) times, \(String(format: "%.2f", share)) % of the instructions in translated code"
                 + (block.translations > 1 ? "; translated \(block.translations) times" : ""),
-            "  guest: \(block.guest.count) instructions, \(sizes.guestBytes) bytes; host: \(sizes.lineInstructions) "
+            "  guest: \(block.blockCount == 1 ? "" : "a trace of \(block.blockCount) blocks, ")\(block.guest.count) instructions, \(sizes.guestBytes) bytes; host: \(sizes.lineInstructions) "
                 + "instructions, \(sizes.lineBytes) bytes on the way through, \(sizes.bytes) bytes in all",
             "  expansion: \(String(format: "%.2f", Double(sizes.lineInstructions) / Double(max(block.guest.count, 1)))) "
                 + "instructions for each of the guest's, \(String(format: "%.2f", Double(sizes.bytes) / Double(max(sizes.guestBytes, 1)))) "
@@ -180,7 +180,8 @@ struct ExplainReport {
             ("physicalAddress", .string(hexadecimal(block.physical))),
             ("user", .boolean(block.isUser)), ("codeWidth", .integer(UInt64(block.codeWidth))),
             ("executions", .integer(block.executions)), ("translations", .integer(UInt64(block.translations))),
-            ("guestBytes", .integer(UInt64(sizes.guestBytes))), ("hostBytes", .integer(UInt64(sizes.bytes))),
+            ("blocks", .integer(UInt64(block.blockCount))), ("guestBytes", .integer(UInt64(sizes.guestBytes))),
+            ("hostBytes", .integer(UInt64(sizes.bytes))),
             ("hostBytesInLine", .integer(UInt64(sizes.lineBytes))),
             ("hostInstructionsInLine", .integer(UInt64(sizes.lineInstructions))),
             ("linksIn", .array(block.linksIn.map { .string(hexadecimal($0)) })),

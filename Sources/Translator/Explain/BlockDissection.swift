@@ -33,7 +33,7 @@ package struct BlockDissection {
         let run = DecodedRun(bytes, address: circumstances.offset, mode: circumstances.mode, model: model)
         let block = run.block
         let lowering = Lowering(model: model)
-        stages = OperationStage.all(of: block, lowering)
+        stages = OperationStage.all(of: Trace(block), lowering)
         var operations: [Operation] = []
         lowering.lower(block, into: &operations)
         Passes.apply(to: &operations)
@@ -57,6 +57,6 @@ package struct BlockDissection {
         let entry = encoder.encode(operations, of: block)
         let stubs = encoder.code.cursor
         for (number, edge) in encoder.edges.enumerated() { _ = encoder.emitStub(edge, link: Int32(number)) }
-        host = HostCode(HostCodeSource(encoder, from: start, entry: entry, stubs: stubs, block: block))
+        host = HostCode(HostCodeSource(encoder, from: start, entry: entry, stubs: stubs, operations, block: block))
     }
 }

@@ -83,13 +83,11 @@ struct HostCodeSource {
     var hidden = 0..<0
     /// Names of addresses.
     var names: [UInt: String]
-    /// The decoded instructions that code names by their addresses.
-    var instructions: UInt
     var instructionCount: Int
 
     init(
         _ encoder: borrowing BlockEncoder, from start: UnsafeMutablePointer<UInt8>, entry: UnsafeMutablePointer<UInt8>,
-        stubs: UnsafeMutablePointer<UInt8>, block: UnsafeMutablePointer<Block>
+        stubs: UnsafeMutablePointer<UInt8>, _ operations: [Operation], block: UnsafeMutablePointer<Block>
     ) {
         self.start = UInt(bitPattern: start)
         bytes = Array(UnsafeBufferPointer(start: start, count: encoder.code.cursor - start))
@@ -105,17 +103,11 @@ struct HostCodeSource {
             guard let label = child.label, let address = child.value as? UnsafePointer<UInt8> else { continue }
             names[UInt(bitPattern: address)] = "gate " + label
         }
-        instructions = UInt(bitPattern: block.pointee.instructions)
-        instructionCount = Int(block.pointee.count)
-    }
-
-    func name(of address: UInt) -> String? {
-        if let known = names[address] { return known }
-        let stride = UInt(MemoryLayout<tz_instruction>.stride)
-        guard address >= instructions, address < instructions + UInt(instructionCount) * stride,
-            (address - instructions) % stride == 0
-        else { return nil }
-        return "instruction \((address - instructions) / stride)"
+        instructionCount = operations.count
+        for (number, operation) in operations.enumerated() {
+            names[UInt(bitPattern: operation.instruction)] = "instruction \(number)"
+            if let next = operation.begins { names[UInt(bitPattern: next)] = "block at instruction \(number)" }
+        }
     }
 
     func part(at offset: Int) -> HostCode.Part {
@@ -174,10 +166,10 @@ extension HostCode {
                 targets.insert(target)
                 return (fields.distance, "@\(target)")
             }
-            return (fields.distance, source.name(of: source.start &+ UInt(bitPattern: target)) ?? "elsewhere")
+            return (fields.distance, source.names[source.start &+ UInt(bitPattern: target)] ?? "elsewhere")
         }
         if !fields.pointer.isEmpty {
-            return source.name(of: UInt(bitPattern: Int(value(fields.pointer)))).map { (fields.pointer, $0) }
+            return source.names[UInt(bitPattern: Int(value(fields.pointer)))].map { (fields.pointer, $0) }
         }
         guard fields.isInState, !fields.displacement.isEmpty else { return nil }
         let displacement = Int32(truncatingIfNeeded: value(fields.displacement))

@@ -32,10 +32,10 @@ package struct OperationStage: Sendable {
 }
 
 extension OperationStage {
-    /// All stages of a block.
-    static func all(of block: UnsafeMutablePointer<Block>, _ lowering: Lowering) -> [OperationStage] {
+    /// All stages of a trace.
+    static func all(of trace: Trace, _ lowering: Lowering) -> [OperationStage] {
         var operations: [Operation] = []
-        lowering.lower(block, into: &operations)
+        lowering.lower(trace, into: &operations)
         var stages = [OperationStage(name: "lowering", operations: operations.map(\.text))]
         for pass in Passes.all {
             pass.apply(&operations)

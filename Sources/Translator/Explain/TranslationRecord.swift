@@ -57,6 +57,8 @@ package struct ExplainedBlock {
     /// Bytes of an operand or address by default: 8 in 64-bit mode.
     package let codeWidth: Int
     package let isUser: Bool
+    /// More than 1: blocks that follow one another behind jumps that are not taken, translated together.
+    package let blockCount: Int
     /// The host code counts instructions for a budget.
     package let isCounted: Bool
     /// Guest instructions, each in bytes.
@@ -80,15 +82,33 @@ package struct ExplainedBlock {
         executions = block.executions
         translations = block.translations
         host = HostCode(block.source)
-        linksOut = block.exits.map { ($0.target, $0.isLinked) }
-        linksIn = sources
-        let run = DecodedRun(block.key.guest, address: block.physical, mode: block.key.mode, model: model)
-        stages = OperationStage.all(of: run.block, Lowering(model: model))
-        var position = 0
-        guest = (0..<Int(run.block.pointee.count)).map { n in
-            let start = position
-            position += Int(run.block.pointee.instructions[n].length)
-            return Array(block.key.guest[start..<position])
+        // Code that is there twice, with shared probes and without, has its jumps twice.
+        var exits: [(target: UInt64, isLinked: Bool)] = []
+        for exit in block.exits {
+            if let known = exits.firstIndex(where: { $0.target == exit.target }) {
+                exits[known].isLinked = exits[known].isLinked || exit.isLinked
+            } else {
+                exits.append((exit.target, exit.isLinked))
+            }
         }
+        linksOut = exits
+        linksIn = sources
+        let run = DecodedRun(
+            block.key.guest, address: block.physical, mode: block.key.mode, model: model,
+            limit: block.blockCount)
+        var trace = Trace(run.block)
+        for n in 1..<max(run.count, 1) where !trace.isFull { trace.append(run[n]) }
+        stages = OperationStage.all(of: trace, Lowering(model: model))
+        var position = 0
+        var guest: [[UInt8]] = []
+        for index in 0..<run.count {
+            for n in 0..<Int(run[index].pointee.count) {
+                let start = position
+                position += Int(run[index].pointee.instructions[n].length)
+                guest.append(Array(block.key.guest[start..<position]))
+            }
+        }
+        self.guest = guest
+        blockCount = run.count
     }
 }

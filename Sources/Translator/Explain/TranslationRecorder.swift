@@ -5,7 +5,7 @@ import CPrimitives
 import Synchronization
 import X86
 
-/// A translated block as it was recorded.
+/// A translated block, or a trace of several, as it was recorded.
 struct RecordedBlock {
     /// The same code at the same place, whenever it was translated and by which vCPU.
     struct Key: Hashable {
@@ -23,6 +23,8 @@ struct RecordedBlock {
     var key: Key
     /// Guest-physical address.
     var physical: UInt64
+    /// Blocks that were translated together.
+    var blockCount: Int
     var counts: Bool
     var source: HostCodeSource
     var exits: [Exit]
@@ -101,17 +103,19 @@ final class TranslationJournal: @unchecked Sendable {
     /// What the next translation's code is to count in.
     var nextCounter: UnsafeMutablePointer<UInt64> { counters + blocks.count }
 
-    /// Notes a block that was translated at the current RIP.
+    /// Notes a trace that was translated.
     func note(
-        _ block: UnsafeMutablePointer<Block>, linear: UInt64, counts: Bool, edges: [Edge], firstLink: Int,
+        _ trace: Trace, linear: UInt64, counts: Bool, edges: [Edge], firstLink: Int,
         _ source: HostCodeSource
     ) {
+        let block = trace[0]
         let page = linear &- block.pointee.address & 0xfff
+        let guest = (0..<trace.count).flatMap { translator.cpu.guestCode(of: trace[$0]) }
         blocks.append(
             RecordedBlock(
                 key: RecordedBlock.Key(
-                    linear: linear, mode: block.pointee.mode, guest: translator.cpu.guestCode(of: block)),
-                physical: block.pointee.address, counts: counts, source: source,
+                    linear: linear, mode: block.pointee.mode, guest: guest),
+                physical: block.pointee.address, blockCount: trace.count, counts: counts, source: source,
                 exits: edges.map {
                     RecordedBlock.Exit(target: page &+ UInt64(bitPattern: Int64($0.target)), isLinked: false)
                 }))
