@@ -80,10 +80,12 @@ import Testing
             func shown() throws -> String {
                 String(decoding: try Data(contentsOf: URL(filePath: folder + "/out")), as: UTF8.self)
             }
-            while try !shown().contains("~#") {
+            var text = try shown()
+            while !text.contains("~#") {
                 let end = child.wait(seconds: 0)
-                try #require(Date() < deadline && end == nil, "\(String(describing: end)): \(try shown())")
+                try #require(Date() < deadline && end == nil, "\(String(describing: end)): \(text)")
                 usleep(100_000)
+                text = try shown()
             }
             // What comes behind the prompt: the shell waits.
             sleep(2)
