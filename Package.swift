@@ -73,6 +73,10 @@ let package = Package(
             ],
             path: "Benchmarks/Nano", swiftSettings: strictSwift),
         .executableTarget(
+            name: "exit-benchmark",
+            dependencies: ["BenchmarkSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Benchmarks/Exits", swiftSettings: strictSwift),
+        .executableTarget(
             name: "compute-benchmark",
             dependencies: [
                 "BenchmarkSupport", "Comparison", "Guests", "native-guest",

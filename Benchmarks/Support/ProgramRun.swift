@@ -87,14 +87,14 @@ package struct ProgramRun {
         (self.name, self.path, self.arguments, self.success) = (name, path, arguments, success)
     }
 
-    /// QEMU's TCG without the devices that it would add by itself, with an exit port, which turns the guest's 0 into 1.
+    /// QEMU, on its TCG unless told, without the devices that it would add by itself, with an exit port, which turns the guest's 0 into 1.
     package static func qemu(
-        path: String, model: String, memoryMiB: Int, cpus: Int = 1, boot: [String]
+        path: String, accelerator: String = "tcg", model: String, memoryMiB: Int, cpus: Int = 1, boot: [String]
     ) -> ProgramRun {
         ProgramRun(
-            name: "TCG \(model)", path: path,
+            name: "\(accelerator.uppercased()) \(model)", path: path,
             arguments: [
-                "-nodefaults", "-no-user-config", "-display", "none", "-M", "pc", "-accel", "tcg", "-cpu", model,
+                "-nodefaults", "-no-user-config", "-display", "none", "-M", "pc", "-accel", accelerator, "-cpu", model,
                 "-smp",
                 "\(cpus)", "-m", "\(memoryMiB)", "-no-reboot", "-serial", "stdio", "-device",
                 "isa-debug-exit,iobase=0xf4,iosize=4",

@@ -52,6 +52,7 @@ final class CountedThread: @unchecked Sendable {
     }
 
     private func body() {
+        VCPUThread.takePriorityOfProcess()
         let all = 0..<vcpus.count
         guard control.park(anyOf: all) else { return }
         /// vCPUs in a row that had nothing to execute.

@@ -23,7 +23,16 @@ struct VCPUThread: Sendable {
         thread.start()
     }
 
+    /// Gives the calling thread the priority that the user has given the process (nice(1)). A thread has its maker's, and a
+    /// machine may be made on one of the host library's workers, which have another.
+    static func takePriorityOfProcess() {
+        let process = __priority_which_t(PRIO_PROCESS.rawValue)
+        // Who may not have it back stays as he is.
+        _ = setpriority(process, 0, getpriority(process, id_t(getpid())))
+    }
+
     private func body() {
+        Self.takePriorityOfProcess()
         guard control.park(vcpu.id) else { return }
         while true {
             switch vcpu.run(budget: nil) {

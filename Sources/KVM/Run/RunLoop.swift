@@ -42,7 +42,12 @@ extension KVMVCPU {
                 default: return .failed(EngineError("KVM_RUN of vCPU \(id): \(KVMCall.text(-result))"))
                 }
             }
-            if let exit = handleExit(run) { return exit }
+            guard let exit = handleExit(run) else { continue }
+            // A debugger's stop is the machine's.
+            if case .debug = exit {
+                do throws(EngineError) { try holdDeadline() } catch { return .failed(error) }
+            }
+            return exit
         }
     }
 
