@@ -132,8 +132,10 @@ final class Board: @unchecked Sendable {
 
     // MARK: State
 
-    func exportStates() throws(DeviceStateError) -> DeviceStates {
-        try lock.withLock { () throws(DeviceStateError) in try registry.exportStates() }
+    /// The states of all devices, together with what `others` gives: a timer that comes due meanwhile has sent its interrupt for
+    /// both or for neither.
+    func exportStates<Others>(with others: () throws -> Others) throws -> (devices: DeviceStates, others: Others) {
+        try lock.withLock { (try registry.exportStates(), try others()) }
     }
 
     func importStates(_ states: DeviceStates) throws(DeviceStateError) {

@@ -37,10 +37,12 @@ extension Machine {
     /// The whole state. Only while the machine is paused.
     public func exportState() throws(MachineError) -> MachineState {
         do {
+            let (devices, (cpus, chips)) = try board.exportStates {
+                (try vcpus.map { try $0.exportState() }, try engineVM.exportChips())
+            }
             return MachineState(
-                time: clock.now(), turn: countedThread?.turn ?? 0, cpus: try vcpus.map { try $0.exportState() },
-                engineChips: try engineVM.exportChips(), devices: try board.exportStates(), memorySize: memory.size,
-                memory: memory.regions.flatMap(contents))
+                time: clock.now(), turn: countedThread?.turn ?? 0, cpus: cpus, engineChips: chips, devices: devices,
+                memorySize: memory.size, memory: memory.regions.flatMap(contents))
         } catch {
             throw .state("\(error)")
         }
