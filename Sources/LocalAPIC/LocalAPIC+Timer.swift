@@ -165,17 +165,17 @@ extension LocalAPIC {
             guard let deadline = state.deadline, deadline <= now else { return false }
             guard state.period > 0 else {
                 state.deadline = nil
+                inbox.raise(Inbox.timer)
                 return true
             }
             // The next expiry in step with the count; those that are past already merge into this one.
             let late = now - deadline
             let skipped = (late + (state.period < Self.shortestPeriod ? Self.shortestPeriod : 0)) / state.period
             state.arm(at: deadline + (skipped + 1) * state.period)
+            inbox.raise(Inbox.timer)
             return true
         }
-        guard expired else { return }
-        inbox.raise(Inbox.timer)
-        attention()
+        if expired { attention() }
     }
 
     /// The expiry as the vCPU's thread sees it.

@@ -112,13 +112,18 @@ public final class LocalAPIC: @unchecked Sendable {
 
     /// The whole state; the timer runs on.
     public func exportState() -> LocalAPICState {
-        drain()
+        // An expiry meanwhile moves the deadline and is in the inbox at once: it is exported as the one or as the other.
+        var deadline: UInt64?
+        repeat {
+            deadline = timer.withLock { $0.deadline }
+            drain()
+        } while deadline != timer.withLock { $0.deadline }
         var state = LocalAPICState(id: core.pointee.id)
         state.base = core.pointee.base
         page[APICRegister.currentCount] = currentCount()
         page[APICRegister.processorPriority] = UInt32(core.pointee.processorPriority)
         state.registers = (0..<RegisterPage.count).map { page[$0] }
-        state.timerDeadline = timer.withLock { $0.deadline }
+        state.timerDeadline = deadline
         state.tscDeadline = core.pointee.tscDeadline
         state.pendingErrors = core.pointee.pendingErrors
         inbox.export(to: &state)
