@@ -22,7 +22,8 @@ struct BadInput: CustomTestStringConvertible {
 @Suite struct BadInputTests {
     @Test(arguments: [
         BadInput(
-            "no-such-command", message: "unknown command 'no-such-command'", "run, verify, compare, guests, doctor"),
+            "no-such-command", message: "unknown command 'no-such-command'",
+            "run, verify, compare, explain, guests, doctor"),
         BadInput("rum", message: "did you mean 'run'?"),
         BadInput("run", "--no-such-option", message: "Unknown option '--no-such-option'"),
         BadInput("run", "--memory", message: "Missing value"),
