@@ -28,14 +28,12 @@ WITHOUT_VECTORS static tz_segment flat(uint64_t selector, uint32_t attributes) {
 
 // Goes to `rip` with new flags and a new privilege level, if there is a landing.
 WITHOUT_VECTORS static const void *transfer(tz_cpu *state, uint64_t rip, uint64_t flags, uint8_t cpl) {
-    tz_translated *t = &state->translated;
     bool user = cpl == 3;
     unsigned context = user                                              ? TZ_TLB_USER
                        : (state->cr4 & CR4_SMAP && flags & RFLAGS_AC) ? TZ_TLB_SUPERVISOR_AC
                                                                          : TZ_TLB_SUPERVISOR;
-    uint64_t salt = t->jump_generations[user] | (uint64_t)(context << 4 | 8) << 48;
-    const tz_jump_entry *entry = &t->jump_table[(rip ^ rip >> 12) & (TZ_JUMP_ENTRIES - 1)];
-    if (entry->key != (rip ^ salt) || !tz_open_lookups(state, salt)) return NULL;
+    const void *landing = tz_find_landing(state, rip, context);
+    if (!landing) return NULL;
     tz_tlb_entry *tables = state->tlb;
     state->tlb_read = tables + (TZ_TLB_READ * TZ_TLB_CONTEXTS + context) * TZ_TLB_ENTRIES;
     state->tlb_write = tables + (TZ_TLB_WRITE * TZ_TLB_CONTEXTS + context) * TZ_TLB_ENTRIES;
@@ -47,7 +45,7 @@ WITHOUT_VECTORS static const void *transfer(tz_cpu *state, uint64_t rip, uint64_
     state->rip = rip;
     state->system_flags = (flags & ~(uint64_t)RFLAGS_ARITHMETIC) | 2;
     state->arithmetic = (flags & 0xd5) << 8 | (flags >> 11 & 1);
-    return entry->landing;
+    return landing;
 }
 
 WITHOUT_VECTORS static bool is_ordinary(const tz_cpu *state, uint64_t flags) {

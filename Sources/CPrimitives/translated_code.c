@@ -125,18 +125,15 @@ GATE void tz_translated_step_lost(void) { CODE(STORE_RAX "movb $1, %c[lost](%%r8
 // Called by assembly alone. It touches no vector registers: they may be the guest's.
 __attribute__((used, target("general-regs-only"))) static const void *next_landing(tz_cpu *state) __asm__("tz_translated_next");
 static const void *next_landing(tz_cpu *state) {
-    tz_translated *t = &state->translated;
     bool is_plain = ((state->shadow & (TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)) | state->breakpoints | state->alignment_checks |
                      state->trap_after) == 0 &&
                     state->code_width == 8 && (state->cpl & 1) == state->cpl >> 1;
     if (!is_plain) return NULL;
-    uint64_t mode = (uint64_t)state->tlb_context << 4 | state->code_width;
-    uint64_t salt = t->jump_generations[state->tlb_context == TZ_TLB_USER] | mode << 48;
-    const tz_jump_entry *entry = &t->jump_table[(state->rip ^ state->rip >> 12) & (TZ_JUMP_ENTRIES - 1)];
-    if (entry->key != (state->rip ^ salt) || !tz_open_lookups(state, salt)) return NULL;
+    const void *landing = tz_find_landing(state, state->rip, state->tlb_context);
+    if (!landing) return NULL;
     // The instruction at the gate has retired, those behind it in its block have not.
-    t->counted += 1 - (int64_t)t->behind;
-    return entry->landing;
+    state->translated.counted += 1 - (int64_t)state->translated.behind;
+    return landing;
 }
 
 GATE void tz_translated_proceed(void) {

@@ -84,4 +84,14 @@ static inline void tz_calm_polls(tz_cpu *_Nonnull state) {
     __atomic_store_n(&state->translated.poll, state->translated.poll_calm, __ATOMIC_SEQ_CST);
 }
 
+// The landing of the translation at `rip` for 64-bit code in a TLB context, with lookups opened for its mode; null if there is
+// none, or if attention is asked for.
+static inline const void *_Nullable tz_find_landing(tz_cpu *_Nonnull state, uint64_t rip, unsigned context) {
+    tz_translated *t = &state->translated;
+    uint64_t mode = context << 4 | 8;
+    uint64_t salt = t->jump_generations[context == TZ_TLB_USER] | mode << 48;
+    const tz_jump_entry *entry = &t->jump_table[(rip ^ rip >> 12) & (TZ_JUMP_ENTRIES - 1)];
+    return entry->key == (rip ^ salt) && tz_open_lookups(state, salt) ? entry->landing : NULL;
+}
+
 #endif

@@ -10,6 +10,7 @@ import VirtualCPU
 
 /// Mutual exclusion for all devices of one machine. Not recursive.
 package final class DeviceLock: Sendable {
+    // Locked and unlocked by hand: `Mutex.withLock` would ask that what is returned can be sent to other threads.
     private let mutex = Mutex(())
 
     /// Makes an open lock.
