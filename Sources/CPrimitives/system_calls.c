@@ -32,7 +32,8 @@ WITHOUT_VECTORS static const void *transfer(tz_cpu *state, uint64_t rip, uint64_
     unsigned context = user                                              ? TZ_TLB_USER
                        : (state->cr4 & CR4_SMAP && flags & RFLAGS_AC) ? TZ_TLB_SUPERVISOR_AC
                                                                          : TZ_TLB_SUPERVISOR;
-    const void *landing = tz_find_landing(state, rip, context);
+    // Both sides are 64-bit code.
+    const void *landing = tz_find_landing(state, rip, tz_jump_salt(state, 8 | context << 4, 0));
     if (!landing) return NULL;
     tz_tlb_entry *tables = state->tlb;
     state->tlb_read = tables + (TZ_TLB_READ * TZ_TLB_CONTEXTS + context) * TZ_TLB_ENTRIES;

@@ -127,9 +127,10 @@ __attribute__((used, target("general-regs-only"))) static const void *next_landi
 static const void *next_landing(tz_cpu *state) {
     bool is_plain = ((state->shadow & (TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)) | state->breakpoints | state->alignment_checks |
                      state->trap_after) == 0 &&
-                    state->code_width == 8 && (state->cpl & 1) == state->cpl >> 1;
+                    state->plain_code && (state->cpl & 1) == state->cpl >> 1;
     if (!is_plain) return NULL;
-    const void *landing = tz_find_landing(state, state->rip, state->tlb_context);
+    uint64_t mode = state->code_mode | (uint64_t)state->tlb_context << 4;
+    const void *landing = tz_find_landing(state, state->rip, tz_jump_salt(state, mode, state->translated.code_salt));
     if (!landing) return NULL;
     // The instruction at the gate has retired, those behind it in its block have not.
     state->translated.counted += 1 - (int64_t)state->translated.behind;

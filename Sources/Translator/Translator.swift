@@ -57,7 +57,7 @@ final class Translator {
         cpu.describeSystemCalls()
         tz_calm_polls(state)
         // Generated code holds the TLB tables of its context.
-        cpu.blockModeMask = 0x3f
+        cpu.blockModeMask = 0xff
         cpu.codeObserver = self
         journal = observation.recorder?.makeJournal(self)
     }
@@ -94,7 +94,9 @@ final class Translator {
                 continue
             }
             // Translation: decoded already; lower, optimise, encode.
-            guard remaining >= UInt64(block.pointee.count), let translation = translation(of: block) else {
+            guard remaining >= UInt64(block.pointee.count), let translation = translation(of: block),
+                isWithinLimit(translation)
+            else {
                 interpretBlock(remaining)
                 continue
             }
@@ -115,6 +117,12 @@ final class Translator {
         statistics.blocksInterpreted += 1
         cpu.interpretBlock(remaining)
         times.end(.interpret)
+    }
+
+    /// Whether all of a translation's code at RIP lies where every code segment of its mode reaches.
+    private func isWithinLimit(_ translation: UnsafeMutablePointer<Translation>) -> Bool {
+        let mode = translation.pointee.mode
+        return mode.width == 8 || state.pointee.rip + translation.pointee.span - 1 <= mode.branchMask
     }
 
     /// From now on generated code counts instructions, or does not.
@@ -141,7 +149,7 @@ final class Translator {
         Passes.apply(to: &operations)
         times.end(.lower)
         var encoder = BlockEncoder(
-            at: code.next, gates: code.gates, context: Int(block.pointee.mode >> 4), counts: counts)
+            at: code.next, gates: code.gates, mode: BlockMode(block.pointee.mode), counts: counts)
         if let journal {
             encoder.marks = []
             encoder.executions = journal.nextCounter
@@ -156,7 +164,8 @@ final class Translator {
             code.addLink(
                 Link(
                     displacement: edge.displacement, stub: stub, target: edge.target & 0xfff,
-                    crossesPages: edge.crossesPages, gates: encoder.openedGates))
+                    isMobile: edge.crossesPages || encoder.mode.width == 2, mask: edge.mask, gates: encoder.openedGates)
+            )
         }
         let translation = code.add(
             Translation(
@@ -206,7 +215,8 @@ final class Translator {
         case Int(TZ_LEFT_BY_LINK):
             pendingLink = Int32(truncatingIfNeeded: state.pointee.translated.exit_value)
             let target = code.links[Int(pendingLink)].target
-            state.pointee.rip = state.pointee.translated.code_base &+ UInt64(target)
+            state.pointee.rip =
+                (state.pointee.translated.code_base &+ UInt64(target)) & code.links[Int(pendingLink)].mask
         case Int(TZ_LEFT_BY_STEP):
             // The gate has counted what came before the instruction.
             if hadX87 { recoverX87AtGate() }
@@ -245,7 +255,9 @@ final class Translator {
         guard let site = code.site(at: state.pointee.translated.exit_address) else {
             return EngineError("generated code faulted at an unexpected place")
         }
-        state.pointee.rip = state.pointee.translated.code_base &+ UInt64(bitPattern: Int64(site.offset))
+        // A poll on a jump's way is at its target, which may have wrapped.
+        let mask = code.translation(at: state.pointee.translated.exit_address)?.pointee.mode.branchMask ?? .max
+        state.pointee.rip = (state.pointee.translated.code_base &+ UInt64(bitPattern: Int64(site.offset))) & mask
         if reason == Int(TZ_LEFT_BY_VECTORS) {
             interpretBlock(limit &- state.pointee.instructions)
             return nil

@@ -17,7 +17,7 @@ struct StreamGenerator {
     init(seed: UInt64) { random = SplitMix(state: seed) }
 
     /// A loop that ends with HLT, and the registers that it starts from.
-    mutating func next(data: UInt64, stack: UInt64) -> (code: [UInt8], registers: [UInt64], flags: UInt64) {
+    mutating func next(data: UInt64, stack: UInt64) -> Stream {
         code = []
         for _ in 0..<random.below(24) + 4 { emitInstruction() }
         // lea r14, [r14 - 1]; xchg r14, rcx; jrcxz + 5; xchg; jmp back; xchg; hlt: no flag is touched.
@@ -30,7 +30,7 @@ struct StreamGenerator {
         if random.below(8) == 0 { registers[9] = Self.wild[random.below(Self.wild.count)] }
         registers[4] = stack
         registers[Int(Self.counter)] = UInt64(random.below(5)) + 1
-        return (code, registers, random.value() & 0x8d5 | 2)
+        return Stream(code: code, registers: registers, flags: random.value() & 0x8d5 | 2)
     }
 
     /// No memory, unmapped, not canonical, about to wrap.

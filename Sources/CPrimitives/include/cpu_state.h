@@ -119,6 +119,13 @@ enum { TZ_ACTIVE, TZ_HALTED, TZ_SHUTDOWN, TZ_WAIT_FOR_SIPI };
 // tz_cpu.shadow: interruptibility, as VMX encodes it (SDM volume 3, table 25-3)
 enum { TZ_SHADOW_STI = 1 << 0, TZ_SHADOW_MOV_SS = 1 << 1, TZ_SHADOW_NMI = 1 << 3 };
 
+// tz_cpu.code_mode, and the mode of a block, which has the TLB context in bits 5:4
+enum {
+    TZ_MODE_REAL = 1 << 0,    // real-address or virtual-8086 mode
+    TZ_MODE_CONTEXT = 3 << 4,
+    TZ_MODE_FLAT = 1 << 6,    // outside 64-bit mode: linear addresses are offsets in ES, CS, SS and DS, all 4 GiB of them
+};
+
 // tz_cpu.debugging
 enum {
     TZ_DEBUG_STEP = 1 << 0, // stop after one instruction
@@ -149,6 +156,7 @@ typedef struct tz_translated {
     uint64_t jump_salt;       // mixed into the keys of the jump table: `mode_salt`, or TZ_NO_SALT to find nothing
     uint64_t mode_salt;       // the salt of the running blocks' mode
     uint64_t jump_generations[2];     // the part of the salt that is supervisor code's, and user code's
+    uint64_t code_salt;       // the part of the salt that is the code segment's: bits 47:32 are bits 19:4 of its base
     tz_jump_entry *_Nonnull jump_table;
     const void *_Nullable poll;       // what polls load from: `poll_calm`, or `poll_trap` to stop them
     const void *_Nullable poll_calm;
@@ -164,6 +172,9 @@ typedef struct tz_translated {
     uint64_t behind;          // at a gate: the block's instructions that have not retired
     uint64_t scratch[4];
     uint64_t shared_probes[8];        // host addresses that several accesses of a block use
+    // Outside 64-bit mode, for each segment, how many bytes from its beginning may be read, and written; 0 where only the
+    // handlers know, as for an expand-down segment.
+    uint64_t segment_tops[6][2];
     uint32_t host_mxcsr;
     uint8_t vectors_loaded;   // vector registers and MXCSR are in the host's registers
     uint8_t flags_lost;       // a gate was called while the flags were nowhere
@@ -192,6 +203,8 @@ typedef struct tz_cpu {
 
     uint8_t cpl;
     uint8_t code_width;          // 2, 4 or 8: default code size of CS
+    uint8_t code_mode;           // what blocks depend on besides their bytes: `code_width`, TZ_MODE_*
+    uint8_t plain_code;          // generated code may run in this mode: see `CPU.refreshCodeMode`
     uint8_t long_mode;           // EFER.LMA
     uint8_t activity;
     uint8_t shadow;              // TZ_SHADOW_*

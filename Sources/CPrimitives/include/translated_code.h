@@ -84,12 +84,16 @@ static inline void tz_calm_polls(tz_cpu *_Nonnull state) {
     __atomic_store_n(&state->translated.poll, state->translated.poll_calm, __ATOMIC_SEQ_CST);
 }
 
-// The landing of the translation at `rip` for 64-bit code in a TLB context, with lookups opened for its mode; null if there is
-// none, or if attention is asked for.
-static inline const void *_Nullable tz_find_landing(tz_cpu *_Nonnull state, uint64_t rip, unsigned context) {
+// What the keys of translations of a mode are mixed with: `code_mode`, and the TLB context in bits 5:4.
+static inline uint64_t tz_jump_salt(const tz_cpu *_Nonnull state, uint64_t mode, uint64_t code_salt) {
+    bool is_user = (mode & TZ_MODE_CONTEXT) >> 4 == TZ_TLB_USER;
+    return state->translated.jump_generations[is_user] | mode << 48 | code_salt;
+}
+
+// The landing of the translation at `rip` under a salt, with lookups opened for its mode; null if there is none, or if
+// attention is asked for.
+static inline const void *_Nullable tz_find_landing(tz_cpu *_Nonnull state, uint64_t rip, uint64_t salt) {
     tz_translated *t = &state->translated;
-    uint64_t mode = context << 4 | 8;
-    uint64_t salt = t->jump_generations[context == TZ_TLB_USER] | mode << 48;
     const tz_jump_entry *entry = &t->jump_table[(rip ^ rip >> 12) & (TZ_JUMP_ENTRIES - 1)];
     return entry->key == (rip ^ salt) && tz_open_lookups(state, salt) ? entry->landing : NULL;
 }

@@ -24,10 +24,10 @@ struct Lowering {
     func append(_ block: UnsafeMutablePointer<Block>, to operations: inout [Operation]) {
         let instructions = block.pointee.instructions
         let count = Int(block.pointee.count)
-        let isUser = Translation.isUser(block.pointee.mode)
+        let mode = BlockMode(block.pointee.mode)
         var offset = Int32(block.pointee.address & 0xfff)
         for n in 0..<count {
-            var operation = lower(instructions + n, offset, isUser)
+            var operation = lower(instructions + n, offset, mode)
             operation.remaining = UInt8(count - n)
             if n == 0, !operations.isEmpty { operation.begins = block }
             operation.pollsAfter = operations.last?.kind == .setInterrupts
@@ -39,21 +39,24 @@ struct Lowering {
     }
 
     private func lower(
-        _ i: UnsafeMutablePointer<tz_instruction>, _ offset: Int32, _ isUser: Bool
+        _ i: UnsafeMutablePointer<tz_instruction>, _ offset: Int32, _ mode: BlockMode
     ) -> Operation {
         let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic) ?? .invalid
         var operation = Operation(kind: .step, offset: offset, instruction: i)
         if mnemonic == .native {
             lowerNative(i, &operation)
         } else {
-            lowerInteger(mnemonic, i, &operation)
+            lowerInteger(mnemonic, i, mode, &operation)
         }
-        if !isUser { lowerPrivileged(mnemonic, &operation) }
+        if mode.width != 8 { lowerSegments(mode, &operation) }
+        if !mode.isUser { lowerPrivileged(mnemonic, mode, &operation) }
         if operation.kind == .step, i.pointee.flags & UInt8(TZ_INSN_ENDS_BLOCK) != 0, !goesOn(after: mnemonic) {
             operation.kind = .stepAndLeave
         }
-        if mnemonic == .syscall { operation.kind = .systemCall }
-        if mnemonic == .sysret, i.pointee.width == 8, !isUser { operation.kind = .systemReturn }
+        if mode.width == 8 {
+            if mnemonic == .syscall { operation.kind = .systemCall }
+            if mnemonic == .sysret, i.pointee.width == 8, !mode.isUser { operation.kind = .systemReturn }
+        }
         if operation.isStep { operation.flags = .readsAndWrites }
         return operation
     }
@@ -68,36 +71,53 @@ struct Lowering {
     }
 
     /// What is simple with all privileges.
-    private func lowerPrivileged(_ mnemonic: Mnemonic, _ operation: inout Operation) {
+    private func lowerPrivileged(_ mnemonic: Mnemonic, _ mode: BlockMode, _ operation: inout Operation) {
         switch mnemonic {
         case .cli: operation.kind = .clearInterrupts
         case .sti: operation.kind = .setInterrupts
-        case .swapgs: operation.kind = .swapGS
+        case .swapgs: if mode.width == 8 { operation.kind = .swapGS }
         default: break
         }
+    }
+
+    /// What segmentation asks of an instruction's accesses outside 64-bit mode.
+    private func lowerSegments(_ mode: BlockMode, _ operation: inout Operation) {
+        let segment = operation.instruction.pointee.segment
+        let isFlat = mode.isFlat && segment <= UInt8(TZ_DS)
+        // Code can't be written in protected mode, flat or not.
+        operation.checksSegment = !isFlat || segment == UInt8(TZ_CS) && operation.writes
+        operation.checksStack = !mode.isFlat
     }
 
     // MARK: Integer instructions
 
     private func lowerInteger(
-        _ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_instruction>, _ operation: inout Operation
+        _ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_instruction>, _ mode: BlockMode,
+        _ operation: inout Operation
     ) {
         let memory = i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0
-        let wide = i.pointee.width == 8
+        // As wide as the code, and therefore as its stack.
+        let wide = i.pointee.width == mode.width
+        let isSized = wide || mode.width != 8
         switch mnemonic {
         case .nop, .prefetch, .cldemote: operation.kind = .nothing
         case .lea: operation.kind = .lea
-        case .push: if wide { operation.kind = .push }
-        case .pop: if wide, !memory { operation.kind = .pop }
+        case .push: if isSized { operation.kind = .push }
+        case .pop: if wide || isSized && i.pointee.rm != 32, !memory { operation.kind = .pop }
         case .leave: if wide { operation.kind = .leave }
         case .jmp: if wide { operation.kind = .jump }
         case .jcc:
             if wide { operation.kind = .jumpIf }
             operation.flags = .reads
         case .call: if wide { operation.kind = .call }
-        case .ret: if wide { operation.kind = .ret }
-        case .jmpIndirect: if wide { operation.kind = .jumpIndirect }
-        case .callIndirect: if wide { operation.kind = .callIndirect }
+        case .ret: if isSized { operation.kind = .ret }
+        case .jmpIndirect: if isSized { operation.kind = .jumpIndirect }
+        case .callIndirect: if isSized { operation.kind = .callIndirect }
+        case .movLoadAbsolute, .movStoreAbsolute:
+            guard mode.width != 8 else { return }
+            operation.kind = .access
+            operation.size = i.pointee.width
+            operation.writes = mnemonic == .movStoreAbsolute
         case .fnstcw, .fldcw, .fnstsw, .fnstswAX, .fwait: lowerX87Control(mnemonic, &operation)
         default:
             guard let flags = copies(mnemonic, i, memory) else { return }
@@ -188,12 +208,16 @@ struct Lowering {
             !row.pointee.vex || row.pointee.vvvv.kind != .none || i.pointee.vvvv == 0,
             !row.pointee.nonWaiting
         else { return }
+        // Outside 64-bit mode VEX.W and VEX.vvvv may have bits that mean nothing.
+        if operation.isLegacy, i.pointee.rex != 0 || i.pointee.vvvv > 7 { return }
         switch row.pointee.special {
         case .none, .zeroUpper: break
         case .masked, .gather, .mxcsr: return
         }
         // The data pointer is an offset, without the segment's base.
-        if row.pointee.isX87, memory, [UInt8(TZ_FS), UInt8(TZ_GS)].contains(i.pointee.segment) { return }
+        if row.pointee.isX87, memory, !operation.isLegacy, [UInt8(TZ_FS), UInt8(TZ_GS)].contains(i.pointee.segment) {
+            return
+        }
         operation.isNative = true
         operation.isX87 = row.pointee.isX87
         operation.usesX87 = row.pointee.isX87 || row.pointee.entersMMX

@@ -60,6 +60,10 @@ struct Operation {
     var maySignal = false
     /// DIV or IDIV
     var divides = false
+    /// The operand, or what the stack pointer or frame pointer points to, lies in a segment whose limit has to be checked and
+    /// whose base has to be added.
+    var checksSegment = false
+    var checksStack = false
     /// The instruction follows one that may have let interrupts in: whether any waits is looked at after it.
     var pollsAfter = false
     /// The flags before the operation follow from registers, by the `FlagRecipe` of an operation before it.
@@ -76,6 +80,13 @@ struct Operation {
     /// How many instructions of the block come from here on, this one included.
     var remaining: UInt8 = 0
 
+    /// Outside 64-bit mode.
+    var isLegacy: Bool { instruction.pointee.flags & UInt8(TZ_INSN_CHECKED) != 0 }
+    /// The instruction is MOV between the accumulator and an address that it contains.
+    var isAbsoluteMove: Bool {
+        let mnemonic = instruction.pointee.mnemonic
+        return mnemonic == Mnemonic.movLoadAbsolute.rawValue || mnemonic == Mnemonic.movStoreAbsolute.rawValue
+    }
     /// Offset of the next instruction.
     var next: Int32 { offset + Int32(instruction.pointee.length) }
     /// Whether a fault may show the guest the flags that the operation found.

@@ -26,7 +26,7 @@ extension Operation {
         let form = OperandForm(rawValue: i.pointee.form) ?? .none
         switch mnemonic {
         case .mul, .imul, .div, .idiv, .cbw, .cwd, .cmpxchg8b, .cmpxchg16b: changed = 1 << 0 | 1 << 2
-        case .cmpxchg, .lahf, .xchg, .fnstswAX: changed = 1 << 0
+        case .cmpxchg, .lahf, .xchg, .fnstswAX, .movLoadAbsolute: changed = 1 << 0
         default: break
         }
         if form.namesRegister, mnemonic.writesRegister(form) { changed |= mask(i.pointee.reg) }

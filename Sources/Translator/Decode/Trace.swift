@@ -19,6 +19,9 @@ struct Trace {
     /// The block at an index below `count`.
     subscript(index: Int) -> UnsafeMutablePointer<Block> { index == 0 ? first : others[index - 1] ?? first }
 
+    /// The guest-physical address behind its last block.
+    var end: UInt64 { self[count - 1].pointee.address + UInt64(self[count - 1].pointee.size) }
+
     /// Adds a block to a trace that is not full.
     mutating func append(_ block: UnsafeMutablePointer<Block>) {
         others[count - 1] = block

@@ -35,6 +35,8 @@ struct Edge {
     var displacement: UnsafeMutablePointer<UInt8>
     var target: Int32
     var crossesPages: Bool
+    /// What the target's RIP is truncated to.
+    var mask: UInt64
     /// The jump is conditional and leads to code out of line that prepares for the target.
     var needsPreparation = false
     var isBackward = false
@@ -65,6 +67,7 @@ struct OpenGates: OptionSet {
 struct BlockEncoder: ~Copyable {
     var code: HostAssembler
     let gates: CodeMemory.Gates
+    let mode: BlockMode
     /// The TLB tables of the block's context, from the state.
     let readTable: Int32
     let writeTable: Int32
@@ -119,14 +122,15 @@ struct BlockEncoder: ~Copyable {
     private(set) var isLast = false
     private var budgetEnds: [(displacement: UnsafeMutablePointer<UInt8>, block: UnsafeMutablePointer<Block>)] = []
 
-    init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, context: Int, counts: Bool) {
+    init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, mode: BlockMode, counts: Bool) {
         code = HostAssembler(at: start)
         lineEnd = start
         openEntry = start
         self.counts = counts
         self.gates = gates
-        readTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_READ), context: context))
-        writeTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_WRITE), context: context))
+        self.mode = mode
+        readTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_READ), context: mode.context))
+        writeTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_WRITE), context: mode.context))
     }
 
     /// Encodes the operations; returns where other blocks enter.
@@ -174,7 +178,7 @@ struct BlockEncoder: ~Copyable {
             if sharesProbes { marks?.append(code.cursor) }
         }
         emitX87Record()
-        if let last = operations.last, !last.endsBlock { emitEdge(last.next, from: last.offset) }
+        if let last = operations.last, !last.endsBlock { emitEdge(last.next, from: last.offset, mask: .max) }
         return situation
     }
 
@@ -220,7 +224,7 @@ struct BlockEncoder: ~Copyable {
         case .clearInterrupts: emitClearInterrupts(operation)
         case .setInterrupts: emitSetInterrupts(operation)
         case .swapGS: emitSwapGS()
-        case .jump: emitEdge(target(operation), from: operation.offset)
+        case .jump: emitEdge(target(operation), from: operation.offset, mask: mode.branchMask)
         case .jumpIf: emitJumpIf(operation)
         case .call: emitCall(operation)
         case .ret: emitReturn(operation)

@@ -7,11 +7,11 @@ import X86
 extension BlockEncoder {
     // MARK: Direct
 
-    /// A jump to the block at an offset from `code_base`, in line.
-    mutating func emitEdge(_ target: Int32, from source: Int32) {
+    /// A jump to the block at an offset from `code_base`, in line, whose RIP is truncated to `mask`.
+    mutating func emitEdge(_ target: Int32, from source: Int32, mask: UInt64) {
         restoreFlags()
         let displacement = emitPreparation(target, isBackward: target <= source || pollsNext)
-        edges.append(Edge(displacement: displacement, target: target, crossesPages: target & ~0xfff != 0))
+        edges.append(Edge(displacement: displacement, target: target, crossesPages: target & ~0xfff != 0, mask: mask))
     }
 
     /// What has to happen on the way to a block, and the jump; returns its displacement.
@@ -40,23 +40,24 @@ extension BlockEncoder {
         let displacement = code.jump(if: operation.instruction.pointee.opcode & 15)
         edges.append(
             Edge(
-                displacement: displacement, target: target, crossesPages: crosses,
+                displacement: displacement, target: target, crossesPages: crosses, mask: mode.branchMask,
                 needsPreparation: backward || crosses, isBackward: backward))
-        if isLast { emitEdge(operation.next, from: operation.offset) }
+        if isLast { emitEdge(operation.next, from: operation.offset, mask: .max) }
     }
 
     mutating func emitCall(_ operation: Operation) {
         emitReachPushed(operation)
         emitReturnAddress(operation)
-        emitEdge(target(operation), from: operation.offset)
+        emitEdge(target(operation), from: operation.offset, mask: mode.branchMask)
     }
 
     /// Stores the return address and moves the stack pointer.
     private mutating func emitReturnAddress(_ operation: Operation) {
         code.load(Host.spare, .memory(Host.state, StateLayout.codeBase))
         code.lea(Host.spare, .memory(Host.spare, operation.next))
-        code.store(Host.spare, operand)
-        code.lea(Host.guestRSP, .memory(Host.guestRSP, -8))
+        let width = operation.instruction.pointee.width
+        code.store(Host.spare, operand, width: width)
+        emitMoveStackPointer(-Int32(width))
     }
 
     // MARK: Indirect
@@ -90,12 +91,12 @@ extension BlockEncoder {
     mutating func emitReturn(_ operation: Operation) {
         let i = operation.instruction
         let released = i.pointee.form == OperandForm.i.rawValue ? Int32(i.pointee.immediate & 0xffff) : 0
-        emitReach(operation, .popped, size: 8, write: false)
-        code.load(Host.address, operand)
+        emitReach(operation, .popped, size: Int32(i.pointee.width), write: false)
+        code.load(Host.address, operand, width: i.pointee.width)
         saveFlags()
         hostFlags = false
         emitLookup(operation)
-        code.lea(Host.guestRSP, .memory(Host.guestRSP, 8 + released))
+        emitMoveStackPointer(Int32(i.pointee.width) + released, landingInSpare: true)
         emitJumpToSpare()
     }
 
@@ -103,13 +104,14 @@ extension BlockEncoder {
     private mutating func emitTarget(_ operation: Operation) {
         let i = operation.instruction
         if i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0 {
-            emitReach(operation, .operand, size: 8, write: false, shares: false)
-            code.load(Host.address, operand)
+            let width = i.pointee.width
+            emitReach(operation, .operand, size: Int32(width), write: false, shares: false)
+            code.load(Host.address, operand, width: width)
         } else {
             saveFlags()
             let number = i.pointee.rm / 8
             if let host = Self.host(number) {
-                code.move(Host.address, host)
+                code.load(Host.address, .register(host), width: i.pointee.width)
             } else {
                 code.load(Host.address, .memory(Host.state, StateLayout.gpr(number)))
             }

@@ -169,6 +169,18 @@ struct HostAssembler {
         instruction(encoding, reg: from, to)
     }
 
+    /// mov to, operand, zero-extended from so many bytes (2, 4 or 8)
+    mutating func load(_ to: UInt8, _ from: HostOperand, width: UInt8) {
+        instruction(width == 2 ? HostEncoding(0xb7, map: 1) : HostEncoding(0x8b, w: width == 8), reg: to, from)
+    }
+
+    /// mov operand, from (so many bytes: 2, 4 or 8)
+    mutating func store(_ from: UInt8, _ to: HostOperand, width: UInt8) {
+        var encoding = HostEncoding(0x89, w: width == 8)
+        encoding.operandSize = width == 2
+        instruction(encoding, reg: from, to)
+    }
+
     /// mov operand, value (sign-extended to 64 bits)
     mutating func store(immediate value: Int32, _ to: HostOperand) {
         instruction(HostEncoding(0xc7, w: true), reg: 0, to)

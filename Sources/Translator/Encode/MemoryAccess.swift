@@ -17,9 +17,11 @@ extension BlockEncoder {
     /// Sets `operand` to where the `size` bytes are that an operation reaches, at the address register or near it. Uses the
     /// spare register.
     mutating func emitReach(_ operation: Operation, _ target: Target, size: Int32, write: Bool, shares: Bool = true) {
-        guard sharesProbes, shares, let shared = operation.shared else {
-            emitLinear(operation, target, before: 0)
+        let checks = target == .operand ? operation.checksSegment : operation.checksStack
+        guard sharesProbes, shares, !checks, let shared = operation.shared else {
+            emitOffset(operation, target, before: 0)
             if operation.isX87 { code.store(Host.address, Self.x87Operand) }
+            if checks { emitSegmentCheck(operation, target, size: size, write: write) }
             let missed = emitProbe(operation, size: size, write: write)
             slowPaths.append(SlowPath(displacement: missed, operation: operation, flags: destroyedFlags))
             operand = .memory(Host.address, 0)
@@ -27,7 +29,7 @@ extension BlockEncoder {
         }
         let place = HostOperand.memory(Host.state, StateLayout.sharedProbes + 8 * Int32(shared.slot))
         if shared.probes {
-            emitLinear(operation, target, before: shared.displacement)
+            emitOffset(operation, target, before: shared.displacement)
             let failed = emitProbe(operation, size: shared.span, write: shared.writes)
             failedGroups.append((failed, index, destroyedFlags))
             code.store(Host.address, place)
@@ -39,21 +41,42 @@ extension BlockEncoder {
         operand = .memory(Host.address, shared.displacement)
     }
 
-    /// The linear address that lies so many bytes before what is reached, into the address register.
-    private mutating func emitLinear(_ operation: Operation, _ target: Target, before distance: Int32) {
-        func lea(_ base: UInt8, _ displacement: Int32) {
-            if displacement == 0 {
-                code.move(Host.address, base)
-            } else {
-                code.lea(Host.address, .memory(base, displacement))
-            }
-        }
+    /// The offset in its segment that lies so many bytes before what is reached, into the address register: the linear address
+    /// where the segment needs no check.
+    private mutating func emitOffset(_ operation: Operation, _ target: Target, before distance: Int32) {
         switch target {
         case .operand: emitAddress(operation, before: distance)
-        case .pushed: lea(Host.guestRSP, -8 - distance)
-        case .popped: lea(Host.guestRSP, -distance)
-        case .frame: lea(Self.rbp, -distance)
+        case .pushed: emitStackOffset(Host.guestRSP, -Int32(operation.instruction.pointee.width) - distance)
+        case .popped: emitStackOffset(Host.guestRSP, -distance)
+        case .frame: emitStackOffset(Self.rbp, -distance)
         }
+    }
+
+    private mutating func emitStackOffset(_ base: UInt8, _ displacement: Int32) {
+        switch mode.width {
+        case 8 where displacement == 0: code.move(Host.address, base)
+        case 2 where displacement == 0: code.load(Host.address, .register(base), width: 2)
+        default:
+            code.lea(Host.address, .memory(base, displacement), wide: mode.width == 8)
+            if mode.width == 2 { code.load(Host.address, .register(Host.address), width: 2) }
+        }
+    }
+
+    /// From an offset in a segment to the linear address, both in the address register; out of line where the access does not
+    /// lie within the segment as it is. Destroys the flags like the probe, and uses the spare register.
+    private mutating func emitSegmentCheck(_ operation: Operation, _ target: Target, size: Int32, write: Bool) {
+        let segment = target == .operand ? operation.instruction.pointee.segment : UInt8(TZ_SS)
+        if operation.keepsFlags { saveFlags() }
+        code.lea(Host.spare, .memory(Host.address, size))
+        code.instruction(
+            HostEncoding(0x3b, w: true), reg: Host.spare,
+            .memory(Host.state, StateLayout.segmentTop(segment, write: write)))
+        hostFlags = false
+        slowPaths.append(
+            SlowPath(displacement: code.jump(if: Condition.above), operation: operation, flags: destroyedFlags))
+        code.instruction(
+            HostEncoding(0x03), reg: Host.address,
+            .memory(Host.state, StateLayout.effectiveBase + Int32(segment) * 8))
     }
 
     /// The probe, which destroys the flags: those that have to be kept are saved first. Needs the spare register. Returns the
@@ -81,55 +104,89 @@ extension BlockEncoder {
 
     private static let rbp: UInt8 = 5
 
-    /// Reaches the quadword below the guest's stack pointer, for writing.
+    /// Reaches what an operation pushes, for writing.
     mutating func emitReachPushed(_ operation: Operation) {
-        emitReach(operation, .pushed, size: 8, write: true)
+        emitReach(operation, .pushed, size: Int32(operation.instruction.pointee.width), write: true)
+    }
+
+    /// Adds to the stack pointer, at the width of the stack. Uses the spare register for one of 16 bits, or the address register
+    /// while the spare one holds a landing.
+    mutating func emitMoveStackPointer(_ distance: Int32, landingInSpare: Bool = false) {
+        guard mode.width == 2 else {
+            return code.lea(Host.guestRSP, .memory(Host.guestRSP, distance), wide: mode.width == 8)
+        }
+        guard landingInSpare else {
+            code.lea(Host.spare, .memory(Host.guestRSP, distance))
+            return code.store(Host.spare, .register(Host.guestRSP), width: 2)
+        }
+        // The address register holds RIP, and the landing wants it.
+        code.store(Host.spare, .memory(Host.state, StateLayout.scratch))
+        emitMoveStackPointer(distance)
+        code.load(Host.spare, .memory(Host.state, StateLayout.scratch))
     }
 
     mutating func emitPush(_ operation: Operation) {
         let i = operation.instruction
+        let width = i.pointee.width
         if i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0 {
-            emitReach(operation, .operand, size: 8, write: false)
-            code.load(Host.address, operand)
+            emitReach(operation, .operand, size: Int32(width), write: false)
+            code.load(Host.address, operand, width: width)
             code.store(Host.address, .memory(Host.state, StateLayout.scratch))
             emitReachPushed(operation)
             code.load(Host.spare, .memory(Host.state, StateLayout.scratch))
-            code.store(Host.spare, operand)
+            code.store(Host.spare, operand, width: width)
         } else if i.pointee.form == OperandForm.i.rawValue {
             emitReachPushed(operation)
-            code.instruction(HostEncoding(0xc7, w: true), reg: 0, operand)
-            code.int32(Int32(truncatingIfNeeded: i.pointee.immediate))
+            emitStoreImmediate(Int32(truncatingIfNeeded: i.pointee.immediate), width: width)
         } else {
             emitReachPushed(operation)
             let number = i.pointee.rm / 8
             if let host = Self.host(number) {
-                code.store(host, operand)
+                code.store(host, operand, width: width)
             } else {
                 code.load(Host.spare, .memory(Host.state, StateLayout.gpr(number)))
                 code.store(Host.spare, operand)
             }
         }
-        code.lea(Host.guestRSP, .memory(Host.guestRSP, -8))
+        emitMoveStackPointer(-Int32(width))
+    }
+
+    private mutating func emitStoreImmediate(_ value: Int32, width: UInt8) {
+        var encoding = HostEncoding(0xc7, w: width == 8)
+        encoding.operandSize = width == 2
+        code.instruction(encoding, reg: 0, operand)
+        for n in 0..<min(Int32(width), 4) { code.byte(UInt8(truncatingIfNeeded: value >> (8 * n))) }
     }
 
     mutating func emitPop(_ operation: Operation) {
-        emitReach(operation, .popped, size: 8, write: false)
+        let width = operation.instruction.pointee.width
+        emitReach(operation, .popped, size: Int32(width), write: false)
         let number = operation.instruction.pointee.rm / 8
-        guard number != 4 else { return code.load(Host.guestRSP, operand) }
         if let host = Self.host(number) {
-            code.load(host, operand)
+            var encoding = HostEncoding(0x8b, w: width == 8)
+            encoding.operandSize = width == 2
+            code.instruction(encoding, reg: host, operand)
+            // What was popped stands.
+            if number == 4 { return }
         } else {
             code.load(Host.spare, operand)
             code.store(Host.spare, .memory(Host.state, StateLayout.gpr(number)))
         }
-        code.lea(Host.guestRSP, .memory(Host.guestRSP, 8))
+        emitMoveStackPointer(Int32(width))
     }
 
     mutating func emitLeave(_ operation: Operation) {
-        emitReach(operation, .frame, size: 8, write: false)
-        code.load(Host.address, operand)
-        code.lea(Host.guestRSP, .memory(Self.rbp, 8))
-        code.move(Self.rbp, Host.address)
+        let width = mode.width
+        emitReach(operation, .frame, size: Int32(width), write: false)
+        code.load(Host.address, operand, width: width)
+        if width == 2 {
+            code.lea(Host.spare, .memory(Self.rbp, 2))
+            code.store(Host.spare, .register(Host.guestRSP), width: 2)
+            code.store(Host.address, .register(Self.rbp), width: 2)
+        } else {
+            code.lea(Host.guestRSP, .memory(Self.rbp, Int32(width)), wide: width == 8)
+            code.move(Self.rbp, Host.address)
+        }
     }
 }
 

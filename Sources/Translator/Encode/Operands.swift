@@ -27,10 +27,14 @@ extension BlockEncoder {
 
     // MARK: Addresses
 
-    /// The linear address that lies so many bytes before an instruction's memory operand, into the address register. Uses the
-    /// spare register.
+    /// The address that lies so many bytes before an instruction's memory operand, into the address register: linear in 64-bit
+    /// mode, the offset in its segment otherwise. Uses the spare register.
     mutating func emitAddress(_ operation: Operation, before distance: Int32 = 0) {
         let i = operation.instruction
+        if operation.isAbsoluteMove {
+            let offset = UInt32(truncatingIfNeeded: i.pointee.immediate)
+            return code.move32(Host.address, immediate: offset &- UInt32(bitPattern: distance))
+        }
         let displacement = i.pointee.displacement &- distance
         let wide = i.pointee.address_mask == .max
         if i.pointee.base == UInt8(TZ_RIP_OFFSET) {
@@ -59,6 +63,8 @@ extension BlockEncoder {
                 }
             code.lea(Host.address, operand, wide: wide)
         }
+        if i.pointee.address_mask == 0xffff { code.load(Host.address, .register(Host.address), width: 2) }
+        guard mode.width == 8 else { return }
         let segment = i.pointee.segment
         if segment == UInt8(TZ_FS) || segment == UInt8(TZ_GS), i.pointee.mnemonic != Mnemonic.lea.rawValue {
             code.load(Host.spare, .memory(Host.state, StateLayout.effectiveBase + Int32(segment) * 8))
@@ -144,12 +150,17 @@ extension BlockEncoder {
         let memory = operation.kind == .access
         let opcode = i.pointee.opcode
         var encoding = HostEncoding(opcode, map: i.pointee.map, w: i.pointee.rex & 8 != 0)
-        encoding.operandSize = i.pointee.prefixes & UInt8(TZ_PREFIX_66) != 0
+        // What the prefix means depends on the mode; the host's is 64-bit mode.
+        encoding.operandSize = i.pointee.width == 2
         encoding.lock = i.pointee.flags & UInt8(TZ_INSN_LOCK) != 0
         encoding.forcesREX = i.pointee.prefixes & UInt8(TZ_PREFIX_REX) != 0
         switch mnemonic {
         case .popcnt, .lzcnt, .tzcnt, .adox: encoding.repeatPrefix = 0xf3
-        case .crc32: encoding.repeatPrefix = 0xf2
+        case .crc32:
+            encoding.repeatPrefix = 0xf2
+            encoding.operandSize = i.pointee.row == 2
+        case .adcx: encoding.operandSize = true
+        case .movLoadAbsolute, .movStoreAbsolute: return emitAbsoluteMove(operation)
         default: break
         }
         let hasRegister = form.namesRegister
@@ -163,6 +174,11 @@ extension BlockEncoder {
         }
         if mnemonic == .mov, i.pointee.map == 0, opcode & 0xf0 == 0xb0 { return emitMoveImmediate(i) }
 
+        let isRegisterForm = operation.isLegacy && i.pointee.map == 0 && opcode & 0xf0 == 0x40
+        // INC and DEC of one byte are prefixes in 64-bit mode, and 82 does not exist.
+        if isRegisterForm { encoding.opcode = 0xff }
+        if i.pointee.map == 0, opcode == 0x82 { encoding.opcode = 0x80 }
+
         let pure = writesWhole(mnemonic, i)
         var rm = operand
         var rmRegister: UInt8 = 0
@@ -172,7 +188,7 @@ extension BlockEncoder {
             rmRegister = temporary(rmNumber, Host.address, loads: !(pure && mnemonic.writesRM(form)))
             rm = .register(rmIsHigh ? rmNumber + 4 : rmRegister)
         }
-        var reg = i.pointee.modrm >> 3 & 7
+        var reg = isRegisterForm ? opcode >> 3 & 1 : i.pointee.modrm >> 3 & 7
         let regNumber = i.pointee.reg / 8
         let writesReg = hasRegister && mnemonic.writesRegister(form)
         if mnemonic == .xchg, i.pointee.map == 0, opcode >= 0x90, opcode < 0x98 {
@@ -191,6 +207,15 @@ extension BlockEncoder {
         }
         if writesReg { writeBack(regNumber, Host.spare) }
         if !memory, mnemonic.writesRM(form) { writeBack(rmNumber, Host.address) }
+    }
+
+    /// MOV between the accumulator and what its address reaches.
+    private mutating func emitAbsoluteMove(_ operation: Operation) {
+        let width = operation.instruction.pointee.width
+        let opcode: UInt8 = operation.writes ? 0x88 : 0x8a
+        var encoding = HostEncoding(width == 1 ? opcode : opcode | 1)
+        encoding.operandSize = width == 2
+        code.instruction(encoding, reg: Host.rax, operand)
     }
 
     /// Instructions whose operands are implied.

@@ -32,6 +32,11 @@ enum StateLayout {
     /// A guest register's place in memory.
     static func gpr(_ number: UInt8) -> Int32 { Int32(number) * 8 }
 
+    /// How many bytes of a segment may be read, or written, without another look.
+    static func segmentTop(_ segment: UInt8, write: Bool) -> Int32 {
+        offset(\.translated.segment_tops) + Int32(segment) * 16 + (write ? 8 : 0)
+    }
+
     /// A segment register's selector.
     static func selector(_ segment: Int) -> Int32 {
         offset(\.segments) + Int32(segment * MemoryLayout<tz_segment>.stride)

@@ -9,8 +9,10 @@ extension Translator {
     func link(_ number: Int32, to destination: UnsafeMutablePointer<Translation>) {
         let link = code.links + Int(number)
         // A block that reaches into a second page has to be looked up again whenever that may have moved: as across pages.
-        let crosses = link.pointee.crossesPages || destination.pointee.block.pointee.secondPage != Block.noPage
-        guard link.pointee.destination == nil else { return }
+        let isMobile = link.pointee.isMobile || destination.pointee.block.pointee.secondPage != Block.noPage
+        // A target that wrapped is not where the source's page says.
+        let base = state.pointee.rip &- destination.pointee.block.pointee.address & 0xfff
+        guard link.pointee.destination == nil, base == state.pointee.translated.code_base else { return }
         let isOpen = link.pointee.gates.isSuperset(of: destination.pointee.gates)
         let entry = isOpen ? destination.pointee.openEntry : destination.pointee.entry
         HostAssembler.patch(link.pointee.displacement, to: entry)
@@ -20,7 +22,7 @@ extension Translator {
         link.pointee.previousIncoming = -1
         if first >= 0 { code.links[Int(first)].previousIncoming = number }
         destination.pointee.firstIncoming = number
-        if crosses { mobility[destination.pointee.isUser].links.append(number) }
+        if isMobile { mobility[destination.pointee.isUser].links.append(number) }
         statistics.linksMade += 1
     }
 
@@ -43,23 +45,24 @@ extension Translator {
     /// A block is about to run at a linear address. Links across pages were made for one place of their page: if it
     /// is seen at another, they go.
     @inline(__always) func place(_ translation: UnsafeMutablePointer<Translation>, at rip: UInt64) {
-        let page = rip >> 12
-        if translation.pointee.placedPage == page,
+        // Where its page begins: RIP does not tell under code segments that begin elsewhere.
+        let place = rip &- translation.pointee.block.pointee.address & 0xfff &+ state.pointee.translated.code_salt
+        if translation.pointee.place == place,
             translation.pointee.placedEpoch == mobility[translation.pointee.isUser].epoch
         {
             return
         }
-        placeAnew(translation, page)
+        placeAnew(translation, place)
     }
 
-    private func placeAnew(_ translation: UnsafeMutablePointer<Translation>, _ page: UInt64) {
+    private func placeAnew(_ translation: UnsafeMutablePointer<Translation>, _ place: UInt64) {
         let isUser = translation.pointee.isUser
         let physical = translation.pointee.block.pointee.address >> 12
-        if let known = mobility[isUser].placements[physical], known != page {
+        if let known = mobility[isUser].placements[physical], known != place {
             jumpsForgotten(user: isUser, supervisor: !isUser)
         }
-        mobility[isUser].placements[physical] = page
-        translation.pointee.placedPage = page
+        mobility[isUser].placements[physical] = place
+        translation.pointee.place = place
         translation.pointee.placedEpoch = mobility[isUser].epoch
     }
 }
@@ -69,7 +72,7 @@ struct Mobility {
     struct Half {
         /// Links to another page.
         var links: [Int32] = []
-        /// The linear page at which each guest-physical page was seen.
+        /// The place at which each guest-physical page was seen.
         var placements: [UInt64: UInt64] = [:]
         /// Counts the times that all of this was forgotten.
         var epoch: UInt64 = 1

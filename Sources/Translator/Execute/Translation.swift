@@ -19,13 +19,14 @@ struct Translation {
     var end: UnsafeMutablePointer<UInt8>
     /// Head of the list of links that lead here; -1 ends it.
     var firstIncoming: Int32 = -1
-    /// The linear page at which it was last seen, and when (`Mobility`).
-    var placedPage: UInt64 = 0
+    /// The place at which it was last seen, and when (`Mobility`).
+    var place: UInt64 = 0
     var placedEpoch: UInt64 = 0
 
-    /// Whether blocks of a mode are user code.
-    static func isUser(_ mode: UInt8) -> Bool { mode >> 4 == UInt8(TZ_TLB_USER) }
-    var isUser: Bool { Self.isUser(block.pointee.mode) }
+    var mode: BlockMode { BlockMode(block.pointee.mode) }
+    var isUser: Bool { mode.isUser }
+    /// From the first byte of its code to the last.
+    var span: UInt64 { trace.end - block.pointee.address }
 }
 
 /// A direct jump out of a block, to another block or, while it is not linked, to the dispatcher.
@@ -36,8 +37,11 @@ struct Link {
     var stub: UnsafeMutablePointer<UInt8>
     /// The target's offset in its page.
     var target: Int32
-    /// The target lies in another page than the source: linked only while addresses lead where they led.
-    var crossesPages: Bool
+    /// The target lies in another page than the source, or the source is 16-bit code, whose targets wrap: linked only while
+    /// addresses lead where they led.
+    var isMobile: Bool
+    /// What the target's RIP is truncated to.
+    var mask: UInt64
     /// The gates that its source has opened.
     var gates: OpenGates
     /// The block it leads to, and the next link that leads there.

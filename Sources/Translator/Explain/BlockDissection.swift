@@ -52,7 +52,7 @@ package struct BlockDissection {
         let gates = CodeMemory.Gates(&gateCode)
         let start = memory + 4096
         var encoder = BlockEncoder(
-            at: start, gates: gates, context: Int(circumstances.mode >> 4), counts: circumstances.counts)
+            at: start, gates: gates, mode: BlockMode(circumstances.mode), counts: circumstances.counts)
         encoder.marks = []
         let entry = encoder.encode(operations, of: block)
         let stubs = encoder.code.cursor

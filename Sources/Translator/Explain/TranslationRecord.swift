@@ -76,8 +76,8 @@ package struct ExplainedBlock {
     fileprivate init(_ block: RecordedBlock, linkedFrom sources: [UInt64], _ model: CPUModel) {
         address = block.key.linear
         physical = block.physical
-        codeWidth = Int(block.key.mode & 14)
-        isUser = Translation.isUser(block.key.mode)
+        codeWidth = Int(BlockMode(block.key.mode).width)
+        isUser = BlockMode(block.key.mode).isUser
         isCounted = block.counts
         executions = block.executions
         translations = block.translations

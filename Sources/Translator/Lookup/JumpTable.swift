@@ -1,4 +1,4 @@
-// The table in which generated code looks up the targets of indirect jumps: from linear address to landing. It lies at a
+// The table in which generated code looks up the targets of indirect jumps: from RIP to landing. It lies at a
 // fixed distance from the vCPU's state. An entry holds for one generation and one kind of block; forgetting all entries
 // of user or of supervisor code is starting a new generation.
 
@@ -22,16 +22,15 @@ struct JumpTable {
         restart()
     }
 
-    /// What keys are mixed with for blocks of a mode (less than 256): linear addresses are canonical, so their upper 16
-    /// bits repeat bit 47.
+    /// What keys are mixed with for blocks of a mode that the current code segment has: addresses of 64-bit code are
+    /// canonical, so that their upper 16 bits repeat bit 47, and others have 32 bits.
     @inline(__always) func salt(mode: UInt8) -> UInt64 {
-        let generations = state.pointee.translated.jump_generations
-        return (Translation.isUser(mode) ? generations.1 : generations.0) | UInt64(mode) << 48
+        tz_jump_salt(state, UInt64(mode), state.pointee.translated.code_salt)
     }
 
-    @inline(__always) func insert(_ landing: UnsafePointer<UInt8>, at linear: UInt64, mode: UInt8) {
-        let index = Int(truncatingIfNeeded: (linear ^ linear >> 12) & UInt64(Self.count - 1))
-        entries[index] = tz_jump_entry(key: linear ^ salt(mode: mode), landing: landing)
+    @inline(__always) func insert(_ landing: UnsafePointer<UInt8>, at rip: UInt64, mode: UInt8) {
+        let index = Int(truncatingIfNeeded: (rip ^ rip >> 12) & UInt64(Self.count - 1))
+        entries[index] = tz_jump_entry(key: rip ^ salt(mode: mode), landing: landing)
     }
 
     /// Forgets the entries for user code, supervisor code, or both.

@@ -101,24 +101,38 @@ struct ProbePlan {
             guard !operation.usesX87, let (key, offset) = address(operation) else { return }
             add(index, key, offset, size: Int64(operation.size), writes: operation.writes)
         case .push where i.pointee.flags & UInt8(TZ_INSN_MEMORY) == 0, .call, .callIndirect:
-            addStack(index, 4, -8, writes: true)
-        case .pop where i.pointee.rm / 8 != 4, .ret: addStack(index, 4, 0, writes: false)
-        case .leave: addStack(index, 5, 0, writes: false)
+            addStack(operation, at: index, 4, -Int64(i.pointee.width), writes: true)
+        case .pop where i.pointee.rm / 8 != 4, .ret: addStack(operation, at: index, 4, 0, writes: false)
+        case .leave: addStack(operation, at: index, 5, 0, writes: false)
         default: break
         }
     }
 
-    private mutating func addStack(_ index: Int, _ register: Int, _ displacement: Int64, writes: Bool) {
+    private mutating func addStack(
+        _ operation: Operation, at index: Int, _ register: Int, _ displacement: Int64, writes: Bool
+    ) {
+        guard !operation.checksStack else { return }
+        let size = Int64(operation.instruction.pointee.width)
         let base = values[register]
         let key = Key(base: base.number, index: Self.none, scale: 0, segment: 0)
-        add(index, key, base.offset + displacement, size: 8, writes: writes)
+        add(index, key, base.offset + displacement, size: size, writes: writes)
     }
 
-    /// What the address of an operand is made of; nil for those that wrap at 32 bits, or nearly.
+    /// As wide as addresses are, in bytes: what register values are followed by. Outside 64-bit mode all is modulo 2^32.
+    private func addressWidth(_ operation: Operation) -> UInt8 { operation.isLegacy ? 4 : 8 }
+
+    /// What the address of an operand is made of; nil for those of less than the mode's width, in segments that have to be
+    /// checked, or so far off that they might wrap.
     private func address(_ operation: Operation) -> (Key, Int64)? {
         let i = operation.instruction
-        guard i.pointee.address_mask == .max, abs(Int64(i.pointee.displacement)) < 1 << 30 else { return nil }
-        let isBased = i.pointee.segment == UInt8(TZ_FS) || i.pointee.segment == UInt8(TZ_GS)
+        let mask: UInt64 = operation.isLegacy ? 0xffff_ffff : .max
+        guard i.pointee.address_mask == mask, !operation.checksSegment || operation.kind == .lea else { return nil }
+        if operation.isAbsoluteMove {
+            let offset = Int64(Int32(truncatingIfNeeded: i.pointee.immediate))
+            return (Key(base: Self.none, index: Self.none, scale: 0, segment: 0), offset)
+        }
+        guard operation.isLegacy || abs(Int64(i.pointee.displacement)) < 1 << 30 else { return nil }
+        let isBased = !operation.isLegacy && (i.pointee.segment == UInt8(TZ_FS) || i.pointee.segment == UInt8(TZ_GS))
         var key = Key(base: Self.none, index: Self.none, scale: 0, segment: isBased ? i.pointee.segment : 0)
         var offset = Int64(i.pointee.displacement)
         if i.pointee.base == UInt8(TZ_RIP_OFFSET) {
@@ -167,16 +181,17 @@ struct ProbePlan {
             open.removeAll(keepingCapacity: true)
             forget(Operation.allRegisters)
         case .swapGS: open.removeAll { groups[$0].key.segment == UInt8(TZ_GS) }
-        case .push, .call, .callIndirect: move(4, by: -8)
+        case .push, .call, .callIndirect: move(4, by: -Int64(i.pointee.width))
         case .pop:
-            move(4, by: 8)
+            move(4, by: Int64(i.pointee.width))
             forget(1 << UInt16(i.pointee.rm / 8))
         case .leave:
             values[4] = values[5]
-            move(4, by: 8)
+            move(4, by: Int64(i.pointee.width))
             forget(1 << 5)
         case .lea:
-            if i.pointee.width == 8, let (key, offset) = address(operation), key.base != Self.none,
+            if i.pointee.width == addressWidth(operation), let (key, offset) = address(operation),
+                key.base != Self.none,
                 key.base != Self.page, key.index == Self.none
             {
                 set(Int(i.pointee.reg / 8), Value(number: key.base, offset: offset))
@@ -191,7 +206,9 @@ struct ProbePlan {
     private mutating func followCompute(_ operation: Operation) {
         let i = operation.instruction
         let changed = operation.changedRegisters
-        guard !operation.isNative, i.pointee.width == 8, let form = OperandForm(rawValue: i.pointee.form) else {
+        guard !operation.isNative, i.pointee.width == addressWidth(operation),
+            let form = OperandForm(rawValue: i.pointee.form)
+        else {
             return forget(changed)
         }
         let rm = Int(i.pointee.rm / 8)

@@ -17,11 +17,9 @@ extension SoftwareCPU {
         return try findBlock(linear, context: context)
     }
 
-    /// What a block's code depends on besides its bytes (low 4 bits), and who may fetch it (the TLB context).
+    /// What a block's code depends on besides its bytes, and who may fetch it (the TLB context).
     @inline(__always) private var decodeContext: UInt64 {
-        let cpu = CPU(state)
-        let mode = UInt64(state.pointee.code_width) | (cpu.realOrVirtual8086 ? 1 : 0)
-        return mode | UInt64(state.pointee.tlb_context) << 4
+        UInt64(state.pointee.code_mode) | UInt64(state.pointee.tlb_context) << 4
     }
 
     @inline(never)

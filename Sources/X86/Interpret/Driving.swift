@@ -31,13 +31,13 @@ extension SoftwareCPU {
     package func attendToEvents() -> Exit? { attend() }
 
     /// Whether the next instruction needs nothing but what its block says: no breakpoint, single step or interrupt shadow, no
-    /// alignment check, 64-bit mode, and a privilege of 0 or 3, so that supervisor code has all privileges.
+    /// alignment check, a mode that generated code knows, and a privilege of 0 or 3, so that supervisor code has all privileges.
     @inline(__always) package var runsPlainly: Bool {
         let special =
             state.pointee.shadow & Self.instructionShadow | state.pointee.breakpoints | state.pointee.alignment_checks
             | state.pointee.trap_after
         let cpl = state.pointee.cpl
-        return special == 0 && state.pointee.code_width == 8 && cpl & 1 == cpl >> 1
+        return special == 0 && state.pointee.plain_code != 0 && cpl & 1 == cpl >> 1
     }
 
     /// Interprets the block at RIP, or its first `remaining` instructions.

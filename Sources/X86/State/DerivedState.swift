@@ -42,6 +42,54 @@ extension CPU {
             if s.base == 0, s.limit == .max, !s.isUnusable, Self.readsAndWrites(s) { flat |= 1 << number }
         }
         state.pointee.flat_segments = flat
+        refreshCodeMode()
+    }
+
+    /// Recomputes what generated code is made for, and what it looks up: 64-bit code; 32-bit code in a flat code segment with a
+    /// stack of 32 bits; 16-bit code that begins where one of real-address mode can, with a stack of 16 bits. The rest
+    /// is interpreted.
+    private func refreshCodeMode() {
+        let width = state.pointee.code_width
+        var mode = width | (realOrVirtual8086 ? UInt8(TZ_MODE_REAL) : 0)
+        var isPlain = true
+        var salt: UInt64 = 0
+        if width != 8 {
+            let cs = segment(.cs).pointee
+            // Code that is in a data segment register can be read but not written.
+            let firstFour: UInt8 = 0xf
+            let holdsCode = segment(.es).pointee.isCode || segment(.ds).pointee.isCode
+            if state.pointee.flat_segments & firstFour == firstFour, !holdsCode { mode |= UInt8(TZ_MODE_FLAT) }
+            if width == 4 {
+                isPlain = cs.base == 0 && cs.limit == .max && state.pointee.stack_mask == 0xffff_ffff
+            } else {
+                isPlain = cs.base & ~0xf_fff0 == 0 && cs.limit >= 0xffff && state.pointee.stack_mask == 0xffff
+                mode &= ~UInt8(TZ_MODE_FLAT)
+            }
+            salt = isPlain ? cs.base << 28 : 0
+            for number in 0..<6 { refreshTops(number) }
+        }
+        state.pointee.plain_code = isPlain ? 1 : 0
+        state.pointee.translated.code_salt = salt
+        guard mode != state.pointee.code_mode else { return }
+        state.pointee.code_mode = mode
+        endBlock()
+    }
+
+    /// How far a segment may be read and written without another look at it (`checkedLinearAddress`).
+    private func refreshTops(_ number: Int) {
+        let segment = segment(UInt8(number)).pointee
+        let top = UInt64(segment.limit) + 1
+        var (read, write) = (top, top)
+        if !realOrVirtual8086 {
+            let isReadableOrWritable = segment.attributes & SegmentAttributes.writable != 0
+            if segment.isUnusable || segment.isCode && !isReadableOrWritable { read = 0 }
+            if segment.isUnusable || segment.isCode || !isReadableOrWritable { write = 0 }
+        }
+        if !segment.isCode, segment.attributes & SegmentAttributes.expandDown != 0 { (read, write) = (0, 0) }
+        withUnsafeMutableBytes(of: &state.pointee.translated.segment_tops) { tops in
+            tops.storeBytes(of: read, toByteOffset: number * 16, as: UInt64.self)
+            tops.storeBytes(of: write, toByteOffset: number * 16 + 8, as: UInt64.self)
+        }
     }
 
     /// Recomputes what follows from RFLAGS and the debug registers: alignment checks, single-stepping, TLB tables.
