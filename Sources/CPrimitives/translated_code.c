@@ -128,7 +128,8 @@ static const void *next_landing(tz_cpu *state) {
     bool is_plain = ((state->shadow & (TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)) | state->breakpoints | state->alignment_checks |
                      state->trap_after) == 0 &&
                     state->plain_code && (state->cpl & 1) == state->cpl >> 1;
-    if (!is_plain) return NULL;
+    // Flags that were nowhere at the gate are worked out first.
+    if (!is_plain || state->translated.flags_lost) return NULL;
     uint64_t mode = state->code_mode | (uint64_t)state->tlb_context << 4;
     const void *landing = tz_find_landing(state, state->rip, tz_jump_salt(state, mode, state->translated.code_salt));
     if (!landing) return NULL;

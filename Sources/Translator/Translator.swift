@@ -149,33 +149,35 @@ final class Translator {
         Passes.apply(to: &operations)
         times.end(.lower)
         var encoder = BlockEncoder(
-            at: code.next, gates: code.gates, mode: BlockMode(block.pointee.mode), counts: counts)
+            at: code.next, gates: code.gates, mode: BlockMode(block.pointee.mode), counts: counts,
+            firstLink: code.linkCount)
         if let journal {
             encoder.marks = []
             encoder.executions = journal.nextCounter
         }
         let landing = code.next
         let firstLink = code.linkCount
-        let entry = encoder.encode(operations, of: block)
+        encoder.encode(operations, of: block)
         let stubs = encoder.code.cursor
         for site in encoder.sites { code.add(site) }
         for edge in encoder.edges {
             let stub = encoder.emitStub(edge, link: Int32(code.linkCount))
             code.addLink(
                 Link(
-                    displacement: edge.displacement, stub: stub, target: edge.target & 0xfff,
+                    displacement: edge.displacement, stub: stub, target: Int16(edge.target & 0xfff),
+                    flags: edge.flags,
                     isMobile: edge.crossesPages || encoder.mode.width == 2, mask: edge.mask, gates: encoder.openedGates)
             )
         }
         let translation = code.add(
             Translation(
-                trace: trace, entry: entry, openEntry: encoder.openEntry, gates: encoder.openedGates,
-                landing: landing, end: encoder.code.cursor))
+                trace: trace, entries: encoder.entries, gates: encoder.openedGates,
+                headRegisters: FlagPlan.headRegisters(operations), landing: landing, end: encoder.code.cursor))
         block.pointee.translation = UnsafeMutableRawPointer(translation)
         statistics.blocksTranslated += 1
         let linear = state.pointee.rip
         if let journal {
-            let source = HostCodeSource(encoder, from: landing, entry: entry, stubs: stubs, operations, block: block)
+            let source = HostCodeSource(encoder, from: landing, stubs: stubs, operations, block: block)
             journal.note(
                 trace, linear: linear, counts: counts, edges: encoder.edges, firstLink: firstLink, source)
         }
@@ -204,7 +206,7 @@ final class Translator {
         state.pointee.translated.limit = limit
         state.pointee.translated.counted = Int64(bitPattern: state.pointee.instructions &- limit)
         state.pointee.translated.behind = 0
-        let entry = code.executable(translation.pointee.entry)
+        let entry = code.executable(translation.pointee.entries.entry)
         let reason = Int(tz_translated_enter(state, entry))
         times.end(.execute)
         state.pointee.block_start = nil
@@ -220,16 +222,12 @@ final class Translator {
         case Int(TZ_LEFT_BY_STEP):
             // The gate has counted what came before the instruction.
             if hadX87 { recoverX87AtGate() }
+            if state.pointee.translated.flags_lost != 0 { recoverFlagsAtGate() }
             if state.pointee.fault_pending == 0 {
                 state.pointee.instructions &+= counts ? 1 : 0
             } else if let instruction = UnsafePointer<tz_instruction>(
                 bitPattern: UInt(state.pointee.translated.exit_value))
             {
-                if state.pointee.translated.flags_lost != 0,
-                    let translation = code.translation(at: state.pointee.translated.exit_address)
-                {
-                    recoverFlags(before: instruction, in: translation.pointee.trace)
-                }
                 cpu.deliverFault(of: instruction)
             }
         case Int(TZ_LEFT_BY_LANDING): state.pointee.rip = state.pointee.translated.exit_value

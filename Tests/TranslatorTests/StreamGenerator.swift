@@ -3,15 +3,17 @@
 
 /// Makes streams from a seed.
 struct StreamGenerator {
-    private var random: SplitMix
-    private var code: [UInt8] = []
+    var random: SplitMix
+    var code: [UInt8] = []
     /// What memory operands are based on instead of a pointer.
     private var derived: UInt8?
 
     /// Registers that point into memory and are never written: RBX, RSI, RDI and R9.
     private static let pointers: [UInt8] = [3, 6, 7, 9]
+    /// The pointer that moves in loops that walk to the end of what is mapped.
+    static let moving: UInt8 = 3
     /// RSP is the stack's; R14 counts.
-    private static let counter: UInt8 = 14
+    static let counter: UInt8 = 14
     private static let written: [UInt8] = [0, 1, 2, 5, 8, 10, 11, 12, 13, 15]
 
     init(seed: UInt64) { random = SplitMix(state: seed) }
@@ -19,18 +21,35 @@ struct StreamGenerator {
     /// A loop that ends with HLT, and the registers that it starts from.
     mutating func next(data: UInt64, stack: UInt64) -> Stream {
         code = []
-        for _ in 0..<random.below(24) + 4 { emitInstruction() }
+        let advances = random.below(2) == 0
+        if advances { for _ in 0..<random.below(4) { emitAccess() } }
+        for _ in 0..<random.below(24) + (advances ? 0 : 4) { emitInstruction() }
+        let stride = advances ? emitAdvance() : 0
+        if advances, random.below(2) == 0 {
+            closeByFlags()
+        } else {
+            closeWithoutFlags()
+        }
+        var registers = (0..<16).map { _ in random.value() }
+        for pointer in Self.pointers { registers[Int(pointer)] = data + 0x1000 * UInt64(random.below(8)) + 0x800 }
+        if random.below(8) == 0 { registers[9] = Self.wild[random.below(Self.wild.count)] }
+        if advances {
+            // Its way ends in some round, at some access.
+            let end = StreamMode.window + StreamMode.windowSize
+            registers[Int(Self.moving)] = end - UInt64(stride * random.below(12)) - UInt64(random.below(0x300))
+        }
+        registers[4] = stack
+        registers[Int(Self.counter)] = UInt64(random.below(advances ? 12 : 5)) + 1
+        return Stream(code: code, registers: registers, flags: random.value() & 0x8d5 | 2)
+    }
+
+    /// Ends the loop without touching flags.
+    private mutating func closeWithoutFlags() {
         // lea r14, [r14 - 1]; xchg r14, rcx; jrcxz + 5; xchg; jmp back; xchg; hlt: no flag is touched.
         code += [0x4d, 0x8d, 0x76, 0xff, 0x49, 0x87, 0xce, 0xe3, 0x08, 0x49, 0x87, 0xce, 0xe9]
         let distance = Int32(-(code.count + 4))
         code += (0..<4).map { UInt8(truncatingIfNeeded: distance >> Int32(8 * $0)) }
         code += [0x49, 0x87, 0xce, 0xf4]
-        var registers = (0..<16).map { _ in random.value() }
-        for pointer in Self.pointers { registers[Int(pointer)] = data + 0x1000 * UInt64(random.below(8)) + 0x800 }
-        if random.below(8) == 0 { registers[9] = Self.wild[random.below(Self.wild.count)] }
-        registers[4] = stack
-        registers[Int(Self.counter)] = UInt64(random.below(5)) + 1
-        return Stream(code: code, registers: registers, flags: random.value() & 0x8d5 | 2)
     }
 
     /// No memory, unmapped, not canonical, about to wrap.
@@ -38,8 +57,8 @@ struct StreamGenerator {
 
     // MARK: Instructions
 
-    private mutating func emitInstruction() {
-        switch random.below(24) {
+    mutating func emitInstruction() {
+        switch random.below(25) {
         case 0...6: arithmetic()
         case 7, 8: move()
         case 9: shift()
@@ -55,12 +74,13 @@ struct StreamGenerator {
         case 19: x87()
         case 20: mmx()
         case 21, 22: derivedPointer()
+        case 23: if random.below(4) == 0 { codeWrite() } else { emitAccess() }
         default: bits()
         }
     }
 
     /// Prefixes, opcode, ModRM. `reg` is an operand to write or an extension.
-    private mutating func operands(
+    mutating func operands(
         _ opcode: [UInt8], reg: UInt8, width: Int, prefix: [UInt8] = [], memory: Bool? = nil, destination: Bool = true,
         lock: Bool = false
     ) {
@@ -118,10 +138,10 @@ struct StreamGenerator {
         }
     }
 
-    private mutating func width() -> Int { [1, 2, 4, 4, 8, 8][random.below(6)] }
-    private mutating func wideWidth() -> Int { [2, 4, 8][random.below(3)] }
-    private mutating func target() -> UInt8 { Self.written[random.below(10)] }
-    private mutating func anyRegister() -> UInt8 { UInt8(random.below(16)) }
+    mutating func width() -> Int { [1, 2, 4, 4, 8, 8][random.below(6)] }
+    mutating func wideWidth() -> Int { [2, 4, 8][random.below(3)] }
+    mutating func target() -> UInt8 { Self.written[random.below(10)] }
+    mutating func anyRegister() -> UInt8 { UInt8(random.below(16)) }
 
     private mutating func immediate(_ size: Int) {
         let value = random.value()

@@ -43,6 +43,11 @@ enum StreamMode: CaseIterable, Sendable {
     private static let tables: UInt64 = 0x50_0000, gdt: UInt64 = 0x50_5000, idt: UInt64 = 0x50_6000
     private static let handlers: UInt64 = 0x50_7000, realHandlers: UInt64 = 0x7000
 
+    private static let windowTable: UInt64 = 0x50_8000
+    /// In 64-bit mode, the data's first pages once more.
+    static let window: UInt64 = 0x4000_0000
+    static let windowSize: UInt64 = 0x8000
+
     private func base(_ segment: Int) -> UInt64 { segments[segment].base }
 
     /// ES, CS, SS, DS, FS and GS.
@@ -115,6 +120,10 @@ enum StreamMode: CaseIterable, Sendable {
         try put(Self.tables, Self.tables + 0x1003)
         try put(Self.tables + 0x1000, Self.tables + 0x2003)
         for page in 0..<UInt64(512) { try put(Self.tables + 0x2000 + page * 8, page << 21 | 0x83) }
+        // In small pages, behind which nothing is mapped.
+        try put(Self.tables + 0x1008, Self.tables + 0x3003)
+        try put(Self.tables + 0x3000, Self.windowTable + 3)
+        for page in 0..<Self.windowSize >> 12 { try put(Self.windowTable + page * 8, 0x30_0003 + page << 12) }
         for segment in segments { try put(Self.gdt + UInt64(segment.selector), Self.descriptor(segment)) }
         // Code of 64 bits, for handlers.
         try put(Self.gdt + 0x40, 0x00af_9b00_0000_ffff)

@@ -176,6 +176,9 @@ typedef struct tz_translated {
     // handlers know, as for an expand-down segment.
     uint64_t segment_tops[6][2];
     uint32_t host_mxcsr;
+    uint32_t flag_source;     // where a block's flags came from while it inherits them: 0, they are in the state; otherwise the
+                              // number + 1 of the link that led to it, from whose block they follow
+    uint8_t flag_carry;       // CF at that link, where the others follow from registers and it does not
     uint8_t vectors_loaded;   // vector registers and MXCSR are in the host's registers
     uint8_t flags_lost;       // a gate was called while the flags were nowhere
     uint8_t x87_loaded;       // x87 registers were in the host's; still set when generated code has been left

@@ -121,10 +121,11 @@ struct Lowering {
         case .fnstcw, .fldcw, .fnstsw, .fnstswAX, .fwait: lowerX87Control(mnemonic, &operation)
         default:
             guard let flags = copies(mnemonic, i, memory) else { return }
-            operation.flags = flags
             operation.kind = memory ? .access : .compute
             operation.size = memorySize(mnemonic, i)
             operation.writes = memory && writesMemory(mnemonic, i)
+            // What it overwrites may be code that reads the flags.
+            operation.flags = flags == .mixes && operation.writes ? .readsAndWrites : flags
             operation.divides = mnemonic == .div || mnemonic == .idiv
             operation.maySignal = operation.divides || mnemonic == .cmpxchg16b
         }
@@ -139,27 +140,28 @@ struct Lowering {
         switch mnemonic {
         case .add, .sub, .and, .or, .xor, .cmp, .test, .neg: return .writes
         case .xadd, .cmpxchg: return .writes
-        case .adc, .sbb, .inc, .dec: return .readsAndWrites
+        case .adc, .sbb, .rcl, .rcr: return .readsAndWrites
+        case .inc, .dec: return .mixes
         case .mov, .movzx, .movsx, .movsxd, .xchg, .bswap, .not, .movnti: return FlagUse.none
         case .movbe: return model.has(.movbe) ? FlagUse.none : nil
         case .crc32: return model.has(.sse42) ? FlagUse.none : nil
-        case .rol, .ror, .rcl, .rcr, .shl, .shr, .sar, .shld, .shrd: return .readsAndWrites
-        case .mul, .imul, .imul2, .div, .idiv: return .readsAndWrites
+        case .rol, .ror, .shl, .shr, .sar, .shld, .shrd: return .mixes
+        case .mul, .imul, .imul2, .div, .idiv: return .mixes
         case .cbw, .cwd: return FlagUse.none
         // With a register as bit number the memory operand is a bit string.
-        case .bt, .bts, .btr, .btc: return memory && form == .rm_r ? nil : .readsAndWrites
-        case .bsf, .bsr: return .readsAndWrites
-        case .popcnt: return model.has(.popcnt) ? .readsAndWrites : nil
-        case .lzcnt: return model.has(.lzcnt) ? .readsAndWrites : nil
-        case .tzcnt: return model.has(.bmi1) ? .readsAndWrites : nil
+        case .bt, .bts, .btr, .btc: return memory && form == .rm_r ? nil : .mixes
+        case .bsf, .bsr: return .mixes
+        case .popcnt: return model.has(.popcnt) ? .mixes : nil
+        case .lzcnt: return model.has(.lzcnt) ? .mixes : nil
+        case .tzcnt: return model.has(.bmi1) ? .mixes : nil
         case .adcx, .adox: return model.has(.adx) ? .readsAndWrites : nil
         case .setcc: return .reads
         case .cmovcc: return model.has(.cmov) ? .reads : nil
         case .cmpxchg8b: return model.has(.cx8) ? .readsAndWrites : nil
         case .cmpxchg16b: return model.has(.cx16) ? .readsAndWrites : nil
         case .lahf: return model.has(.lahf) ? .reads : nil
-        case .sahf: return model.has(.lahf) ? .readsAndWrites : nil
-        case .clc, .stc, .cmc: return .readsAndWrites
+        case .sahf: return model.has(.lahf) ? .mixes : nil
+        case .clc, .stc, .cmc: return .mixes
         default: return nil
         }
     }

@@ -13,9 +13,12 @@ enum FlagUse: UInt8 {
     case writes
     /// Reads some, or leaves some as they were, or leaves some to the host CPU's choice.
     case readsAndWrites
+    /// Writes some, and what it reads or leaves as it was goes into flags alone: it needs those before only if somebody
+    /// needs those behind.
+    case mixes
 
     var needsFlags: Bool { self == .reads || self == .readsAndWrites }
-    var changesFlags: Bool { self == .writes || self == .readsAndWrites }
+    var changesFlags: Bool { self != .none && self != .reads }
 }
 
 /// One guest instruction in a block.
@@ -66,8 +69,19 @@ struct Operation {
     var checksStack = false
     /// The instruction follows one that may have let interrupts in: whether any waits is looked at after it.
     var pollsAfter = false
-    /// The flags before the operation follow from registers, by the `FlagRecipe` of an operation before it.
+    /// The flags before the operation follow from registers, by the `FlagRecipe` of an operation before it; those behind too,
+    /// if it writes memory and leaves flags alone.
     var flagsAreRecoverable = false
+    /// The flags before the operation, or CF alone, are those at the beginning of its trace, which follow from registers by the
+    /// recipe of whatever led there, or are in the state (`FlagPlan`).
+    var inheritsFlags = false
+    /// The operations from whose registers the flags before and behind this one can be made anew; -1 if they can't.
+    var producer: Int8 = -1
+    var producerBehind: Int8 = -1
+    /// If control may leave the trace behind the operation: the registers from which flags follow then; 0 if they don't.
+    var recipeRegisters: UInt16 = 0
+    /// CF does not follow from them.
+    var recipeLacksCarry = false
     /// The flags before the operation must survive what it does to memory (`FlagPlan`).
     var keepsFlags = true
     /// The operation's access (that to the stack, if it has two) shares a probe with others (`ProbePlan`).
@@ -96,6 +110,10 @@ struct Operation {
         default: maySignal
         }
     }
+    /// It may overwrite code, behind which generated code is left.
+    var mayEndBlock: Bool { writes || kind == .push || kind == .call || kind == .callIndirect }
+    /// The flags before the operation must be in the host's for it.
+    var takesFlags: Bool { flags.needsFlags || flags == .mixes && keepsFlags }
     /// A handler executes it.
     var isStep: Bool {
         switch kind {

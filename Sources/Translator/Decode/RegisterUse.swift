@@ -14,7 +14,7 @@ extension Operation {
         switch kind {
         case .nothing, .clearInterrupts, .setInterrupts, .swapGS, .jump, .jumpIf: return 0
         case .lea: return mask(i.pointee.reg)
-        case .push: return 1 << 4
+        case .push, .call: return 1 << 4
         case .pop: return 1 << 4 | mask(i.pointee.rm)
         case .leave: return 1 << 4 | 1 << 5
         case .compute, .access: break

@@ -37,6 +37,7 @@ struct Edge {
     var crossesPages: Bool
     /// What the target's RIP is truncated to.
     var mask: UInt64
+    var flags: EdgeFlags
     /// The jump is conditional and leads to code out of line that prepares for the target.
     var needsPreparation = false
     var isBackward = false
@@ -72,6 +73,9 @@ struct BlockEncoder: ~Copyable {
     let readTable: Int32
     let writeTable: Int32
 
+    /// The number of the link that the trace's first edge becomes.
+    let firstLink: Int
+
     var hostFlags = true
     var savedFlags = false
     var slowPaths: [SlowPath] = []
@@ -99,8 +103,8 @@ struct BlockEncoder: ~Copyable {
     /// The gates that the block calls before its first instruction. None of its instructions closes one, so that blocks which
     /// it leads to may be entered behind those that they have in common.
     private(set) var openedGates: OpenGates = []
-    /// Where the block begins behind its gates.
-    private(set) var openEntry: UnsafeMutablePointer<UInt8>
+    /// Where the trace is entered.
+    var entries: Entries
 
     /// Slow paths of the operation at hand, to rejoin behind it.
     var openSlowPaths = 0
@@ -119,30 +123,31 @@ struct BlockEncoder: ~Copyable {
     var failedGroups: [(displacement: UnsafeMutablePointer<UInt8>, index: Int, flags: FlagPlace)] = []
     /// The index of the operation at hand.
     private(set) var index = 0
+    private var trace: [Operation] = []
+    /// The operation of the trace from whose registers lost flags can be made anew; -1 if there is none.
+    var producer: Int8 = -1
     private(set) var isLast = false
     private var budgetEnds: [(displacement: UnsafeMutablePointer<UInt8>, block: UnsafeMutablePointer<Block>)] = []
 
-    init(at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, mode: BlockMode, counts: Bool) {
+    init(
+        at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, mode: BlockMode, counts: Bool, firstLink: Int
+    ) {
         code = HostAssembler(at: start)
         lineEnd = start
-        openEntry = start
+        entries = Entries(at: start)
         self.counts = counts
+        self.firstLink = firstLink
         self.gates = gates
         self.mode = mode
         readTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_READ), context: mode.context))
         writeTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_WRITE), context: mode.context))
     }
 
-    /// Encodes the operations; returns where other blocks enter.
-    mutating func encode(
-        _ operations: [Operation], of block: UnsafeMutablePointer<Block>
-    ) -> UnsafeMutablePointer<UInt8> {
-        emitLanding(operations)
-        let entry = code.cursor
-        hostFlags = true
-        savedFlags = false
-        openedGates = emitVectorGates(operations)
-        openEntry = code.cursor
+    /// Encodes the operations.
+    mutating func encode(_ operations: [Operation], of block: UnsafeMutablePointer<Block>) {
+        trace = operations
+        openedGates = OpenGates(operations[...])
+        emitEntries(operations)
         if counts { emitCount(block) }
         if let executions { emitExecutionCount(executions) }
         marks?.append(code.cursor)
@@ -150,7 +155,7 @@ struct BlockEncoder: ~Copyable {
         lineEnd = code.cursor
         emitOutOfLine()
         if let atFirstGroup { emitWithoutGroups(operations, atFirstGroup) }
-        return entry
+        emitOtherEntries(operations)
     }
 
     /// What is known before an operation.
@@ -165,6 +170,7 @@ struct BlockEncoder: ~Copyable {
         for index in first..<operations.count {
             self.index = index
             isLast = index == operations.count - 1
+            producer = operations[index].producer
             // Whoever comes from a probe that failed has been here.
             if counts, index > first, let block = operations[index].begins {
                 restoreFlags()
@@ -178,7 +184,8 @@ struct BlockEncoder: ~Copyable {
             if sharesProbes { marks?.append(code.cursor) }
         }
         emitX87Record()
-        if let last = operations.last, !last.endsBlock { emitEdge(last.next, from: last.offset, mask: .max) }
+        producer = operations.last?.producerBehind ?? -1
+        if let last = operations.last, !last.endsBlock { emitEdge(last.next, from: last, mask: .max) }
         return situation
     }
 
@@ -212,7 +219,7 @@ struct BlockEncoder: ~Copyable {
         openSlowPaths = slowPaths.count
         operand = .memory(Host.address, 0)
         pollsNext = operation.pollsAfter
-        if operation.flags.needsFlags, operation.kind == .compute || operation.kind == .jumpIf { restoreFlags() }
+        if operation.takesFlags, operation.kind == .compute || operation.kind == .jumpIf { restoreFlags() }
         switch operation.kind {
         case .nothing: break
         case .compute: emitCompute(operation)
@@ -224,7 +231,7 @@ struct BlockEncoder: ~Copyable {
         case .clearInterrupts: emitClearInterrupts(operation)
         case .setInterrupts: emitSetInterrupts(operation)
         case .swapGS: emitSwapGS()
-        case .jump: emitEdge(target(operation), from: operation.offset, mask: mode.branchMask)
+        case .jump: emitEdge(target(operation), from: operation, mask: mode.branchMask)
         case .jumpIf: emitJumpIf(operation)
         case .call: emitCall(operation)
         case .ret: emitReturn(operation)
@@ -238,7 +245,8 @@ struct BlockEncoder: ~Copyable {
         case .systemReturn: emitJump(to: gates.systemReturn, operation)
         }
         if operation.kind == .compute || operation.kind == .access, operation.flags.changesFlags {
-            hostFlags = true
+            // What mixes flags that were nowhere leaves nothing of use.
+            if operation.flags != .mixes { hostFlags = true }
             savedFlags = false
         }
         pollsNext = false
@@ -266,6 +274,7 @@ struct BlockEncoder: ~Copyable {
     /// Sees to it that the flags are saved in the state. Uses the spare register.
     mutating func saveFlags() {
         guard !savedFlags else { return }
+        restoreFlags()
         code.move(Host.spare, Host.rax)
         code.flagsIntoAX()
         code.store16(Host.rax, .memory(Host.state, StateLayout.arithmetic))
@@ -276,7 +285,7 @@ struct BlockEncoder: ~Copyable {
     /// Sees to it that the flags are in the host's. Uses the spare register.
     mutating func restoreFlags() {
         guard !hostFlags else { return }
-        emitFlagsFromState()
+        if savedFlags { emitFlagsFromState() } else if producer >= 0 { emitFlagsAnew(trace[Int(producer)]) }
         hostFlags = true
     }
 
@@ -289,27 +298,18 @@ struct BlockEncoder: ~Copyable {
 
     // MARK: Beginning
 
-    /// The way in for indirect jumps and the dispatcher: RIP is in R9, flags are saved in the state.
-    private mutating func emitLanding(_ operations: [Operation]) {
-        code.lea(Host.address, .memory(Host.address, -(operations.first?.offset ?? 0)))
-        code.store(Host.address, .memory(Host.state, StateLayout.codeBase))
-        emitFlagsFromState()
-    }
-
-    private mutating func emitVectorGates(_ operations: [Operation]) -> OpenGates {
+    mutating func emitVectorGates(_ operations: [Operation]) {
         func call(_ gate: Int32) {
             // Through a pointer: to nothing once the registers are loaded.
             code.instruction(HostEncoding(0xff), reg: 2, .memory(Host.state, gate))
             note(offset: operations.first?.offset ?? 0, behind: 0)
         }
-        let opened = OpenGates(operations[...])
-        if opened.contains(.x87) { call(StateLayout.x87Gate) }
-        if opened.contains(.avx) {
+        if openedGates.contains(.x87) { call(StateLayout.x87Gate) }
+        if openedGates.contains(.avx) {
             call(StateLayout.avxGate)
-        } else if opened.contains(.sse) {
+        } else if openedGates.contains(.sse) {
             call(StateLayout.sseGate)
         }
-        return opened
     }
 
     /// A signal, or a gate that does not return, may leave the code from here on at a guest instruction.
@@ -357,6 +357,7 @@ struct BlockEncoder: ~Copyable {
     // MARK: Handlers
 
     mutating func emitStep(_ operation: Operation) {
+        if !savedFlags { restoreFlags() }
         emitGateCall(operation, flags: hostFlags ? .host : destroyedFlags)
         hostFlags = true
         savedFlags = true
@@ -393,13 +394,23 @@ struct BlockEncoder: ~Copyable {
         emitBudgetEnds()
         for slow in slowPaths {
             code.land(slow.displacement)
-            emitGateCall(slow.operation, flags: slow.flags)
+            var flags = slow.flags
+            // The handler reads them, or leads elsewhere.
+            if flags == .lost, slow.operation.flags.needsFlags || slow.operation.endsBlock,
+                slow.operation.producer >= 0
+            {
+                emitFlagsAnew(trace[Int(slow.operation.producer)])
+                flags = .host
+            }
+            emitGateCall(slow.operation, flags: flags)
             if let rejoin = slow.rejoin { code.jump(to: rejoin) } else { emitProceed() }
         }
         for n in firstEdge..<edges.count where edges[n].needsPreparation {
             code.land(edges[n].displacement)
             hostFlags = true
-            edges[n].displacement = emitPreparation(edges[n].target, isBackward: edges[n].isBackward)
+            var edge = edges[n]
+            emitPreparation(&edge, number: n)
+            edges[n] = edge
         }
     }
 }

@@ -8,22 +8,37 @@ extension BlockEncoder {
     // MARK: Direct
 
     /// A jump to the block at an offset from `code_base`, in line, whose RIP is truncated to `mask`.
-    mutating func emitEdge(_ target: Int32, from source: Int32, mask: UInt64) {
-        restoreFlags()
-        let displacement = emitPreparation(target, isBackward: target <= source || pollsNext)
-        edges.append(Edge(displacement: displacement, target: target, crossesPages: target & ~0xfff != 0, mask: mask))
+    mutating func emitEdge(_ target: Int32, from operation: Operation, mask: UInt64) {
+        if !savedFlags { restoreFlags() }
+        var edge = edge(to: target, from: operation, mask: mask)
+        edge.isBackward = target <= operation.offset || pollsNext
+        emitPreparation(&edge, number: edges.count)
+        edges.append(edge)
     }
 
-    /// What has to happen on the way to a block, and the jump; returns its displacement.
-    mutating func emitPreparation(_ target: Int32, isBackward: Bool) -> UnsafeMutablePointer<UInt8> {
-        let page = target & ~0xfff
-        if isBackward { emitPoll(at: target, behind: 0) }
+    private func edge(to target: Int32, from operation: Operation, mask: UInt64) -> Edge {
+        Edge(
+            displacement: code.cursor, target: target, crossesPages: target & ~0xfff != 0, mask: mask,
+            flags: EdgeFlags(
+                inHost: hostFlags, inState: savedFlags, operation: UInt8(truncatingIfNeeded: index),
+                registers: hostFlags ? operation.recipeRegisters : 0, lacksCarry: operation.recipeLacksCarry))
+    }
+
+    /// What has to happen on the way to a block, and the jump. `number` is the edge's among those of its trace.
+    mutating func emitPreparation(_ edge: inout Edge, number: Int) {
+        let page = edge.target & ~0xfff
+        if edge.isBackward {
+            emitPoll(at: edge.target, behind: 0)
+            emitFlagSource(&edge.flags, link: firstLink + number)
+        } else if edge.flags.lacksCarry {
+            edge.flags.registers = 0
+        }
         if page != 0 {
             code.load(Host.address, .memory(Host.state, StateLayout.codeBase))
             code.lea(Host.address, .memory(Host.address, page))
             code.store(Host.address, .memory(Host.state, StateLayout.codeBase))
         }
-        return code.jump()
+        edge.displacement = code.jump()
     }
 
     /// A load that faults when the vCPU's attention is asked for, between two instructions.
@@ -35,20 +50,21 @@ extension BlockEncoder {
 
     mutating func emitJumpIf(_ operation: Operation) {
         let target = target(operation)
-        let backward = target <= operation.offset || pollsNext
-        let crosses = target & ~0xfff != 0
-        let displacement = code.jump(if: operation.instruction.pointee.opcode & 15)
-        edges.append(
-            Edge(
-                displacement: displacement, target: target, crossesPages: crosses, mask: mode.branchMask,
-                needsPreparation: backward || crosses, isBackward: backward))
-        if isLast { emitEdge(operation.next, from: operation.offset, mask: .max) }
+        var edge = edge(to: target, from: operation, mask: mode.branchMask)
+        edge.isBackward = target <= operation.offset || pollsNext
+        edge.needsPreparation = edge.isBackward || edge.crossesPages
+        edge.displacement = code.jump(if: operation.instruction.pointee.opcode & 15)
+        if !edge.needsPreparation, edge.flags.lacksCarry { edge.flags.registers = 0 }
+        edges.append(edge)
+        if isLast { emitEdge(operation.next, from: operation, mask: .max) }
     }
 
     mutating func emitCall(_ operation: Operation) {
         emitReachPushed(operation)
         emitReturnAddress(operation)
-        emitEdge(target(operation), from: operation.offset, mask: mode.branchMask)
+        // The stack pointer has moved.
+        producer = operation.producerBehind
+        emitEdge(target(operation), from: operation, mask: mode.branchMask)
     }
 
     /// Stores the return address and moves the stack pointer.
@@ -107,6 +123,7 @@ extension BlockEncoder {
             let width = i.pointee.width
             emitReach(operation, .operand, size: Int32(width), write: false, shares: false)
             code.load(Host.address, operand, width: width)
+            saveFlags()
         } else {
             saveFlags()
             let number = i.pointee.rm / 8
@@ -115,8 +132,8 @@ extension BlockEncoder {
             } else {
                 code.load(Host.address, .memory(Host.state, StateLayout.gpr(number)))
             }
-            hostFlags = false
         }
+        hostFlags = false
     }
 
     mutating func emitJumpIndirect(_ operation: Operation) {

@@ -187,6 +187,12 @@ struct HostAssembler {
         int32(value)
     }
 
+    /// mov operand, value (32 bits)
+    mutating func store32(immediate value: UInt32, _ to: HostOperand) {
+        instruction(HostEncoding(0xc7), reg: 0, to)
+        int32(Int32(bitPattern: value))
+    }
+
     /// lea to, operand
     mutating func lea(_ to: UInt8, _ operand: HostOperand, wide: Bool = true) {
         instruction(HostEncoding(0x8d, w: wide), reg: to, operand)

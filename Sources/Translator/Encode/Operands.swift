@@ -100,7 +100,7 @@ extension BlockEncoder {
 
     mutating func emitAccess(_ operation: Operation) {
         emitReach(operation, .operand, size: Int32(operation.size), write: operation.writes)
-        if operation.flags.needsFlags { restoreFlags() }
+        if operation.takesFlags { restoreFlags() }
         if operation.divides { emitDivisorCheck(operation) }
         if operation.maySignal { note(offset: operation.offset, behind: operation.remaining) }
         emitCopy(operation)

@@ -24,6 +24,8 @@ enum StateLayout {
     static let x87DataPointer = offset(\.fxsave) + 16
     static let x87CodeSelector = offset(\.fcs)
     static let x87DataSelector = offset(\.fds)
+    static let flagSource = offset(\.translated.flag_source)
+    static let flagCarry = offset(\.translated.flag_carry)
     static let sharedProbes = offset(\.translated.shared_probes)
     static let scratch = offset(\.translated.scratch)
     static let effectiveBase = offset(\.effective_base)

@@ -7,9 +7,22 @@ extension BlockEncoder {
     mutating func emitStub(_ edge: Edge, link number: Int32) -> UnsafeMutablePointer<UInt8> {
         let stub = code.cursor
         HostAssembler.patch(edge.displacement, to: stub)
-        code.move32(Host.address, immediate: UInt32(bitPattern: number))
-        code.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_LINK))
-        code.jump(to: gates.exit)
+        code.leave(byLink: number, gates, flagsInHost: edge.flags.inHost)
         return stub
+    }
+}
+
+extension HostAssembler {
+    /// The way to the dispatcher.
+    mutating func leave(byLink number: Int32, _ gates: CodeMemory.Gates, flagsInHost: Bool) {
+        move32(Host.address, immediate: UInt32(bitPattern: number))
+        move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_LINK))
+        jump(to: flagsInHost ? gates.exit : gates.exitSaved)
+    }
+
+    /// What takes its place, one byte shorter, for a jump that is linked to a trace that inherits its flags.
+    mutating func bequeathFlags(ofLink number: Int32, to entry: UnsafePointer<UInt8>) {
+        store32(immediate: Link.source(Int(number)), .memory(Host.state, StateLayout.flagSource))
+        jump(to: entry)
     }
 }

@@ -4,19 +4,46 @@ import CPrimitives
 import X86
 
 extension Translator {
-    /// Puts the flags that an instruction found into the state, from the registers as they are before it.
-    func recoverFlags(before instruction: UnsafePointer<tz_instruction>, in trace: Trace) {
-        lowering.lower(trace, into: &operations)
-        guard let index = operations.firstIndex(where: { UnsafePointer($0.instruction) == instruction }),
-            let recipe = FlagPlan.recipe(before: index, in: operations)
+    /// Puts the flags at which a gate was left into the state: those before its instruction if that faulted, and those behind it
+    /// otherwise.
+    func recoverFlagsAtGate() {
+        guard let instruction = UnsafePointer<tz_instruction>(bitPattern: UInt(state.pointee.translated.exit_value)),
+            let translation = code.translation(at: state.pointee.translated.exit_address)
         else { return }
-        state.pointee.arithmetic = flags(of: operations[recipe.producer])
+        let behind = state.pointee.fault_pending == 0 ? 1 : 0
+        recoverFlags(at: instruction, behind: behind, in: translation.pointee.trace)
+    }
+
+    /// Puts the flags before an instruction, or behind it, into the state, from the registers as they are.
+    private func recoverFlags(at instruction: UnsafePointer<tz_instruction>, behind: Int, in trace: Trace) {
+        lowering.lower(trace, into: &operations)
+        guard let place = operations.firstIndex(where: { UnsafePointer($0.instruction) == instruction }) else { return }
+        let index = place + behind
+        guard let recipe = FlagRecipe(before: index, in: operations, inherits: true), recipe.isKnown else { return }
+        state.pointee.arithmetic = flags(by: recipe)
+    }
+
+    /// The flags with which the trace was entered. Whatever became of the trace that they come from meanwhile,
+    /// what is known of it lasts until links get new numbers.
+    private func inheritedFlags() -> UInt64 {
+        let saved = state.pointee.arithmetic
+        let number = Int(state.pointee.translated.flag_source) - 1
+        guard number >= 0, number < code.linkCount else { return saved }
+        let link = code.links + number
+        let place = UInt64(UInt(bitPattern: code.executable(link.pointee.displacement)))
+        guard let source = code.translation(at: place) else { return saved }
+        lowering.lower(source.pointee.trace, into: &operations)
+        let behind = Int(link.pointee.flags.operation) + 1
+        guard behind <= operations.count,
+            let recipe = FlagRecipe(before: behind, in: operations, inherits: false)
+        else { return saved }
+        return flags(by: recipe)
     }
 
     /// The same for an instruction that a signal stopped.
     func recoverFlags(at site: Site) {
         guard let (instruction, trace) = place(of: site) else { return }
-        recoverFlags(before: instruction, in: trace)
+        recoverFlags(at: instruction, behind: 0, in: trace)
     }
 
     /// The instruction at which a signal stopped generated code, and its trace; nil if it lies behind the trace.
@@ -34,7 +61,22 @@ extension Translator {
         return nil
     }
 
-    /// The flags that an operation wrote, all registers of whose recipe are unchanged since.
+    private static let carryFlag: UInt64 = 1 << 8
+
+    private func flags(by recipe: FlagRecipe) -> UInt64 {
+        if recipe.producer < 0 { return inheritedFlags() }
+        let known = flags(of: operations[recipe.producer])
+        let carry: UInt64 =
+            switch recipe.carry {
+            case .own: known & Self.carryFlag
+            case .of(let producer): flags(of: operations[producer]) & Self.carryFlag
+            case .inherited: inheritedFlags() & Self.carryFlag
+            case .unknown: state.pointee.translated.flag_carry != 0 ? Self.carryFlag : 0
+            }
+        return known & ~Self.carryFlag | carry
+    }
+
+    /// The flags that an operation wrote, all registers of whose recipe are unchanged since; INC and DEC leave CF to others.
     private func flags(of operation: Operation) -> UInt64 {
         let i = operation.instruction
         let form = OperandForm(rawValue: i.pointee.form) ?? .none
@@ -48,6 +90,8 @@ extension Translator {
         case .test: return HostFlags.and(destination, source, width)
         case .add: return HostFlags.add(destination &- source, source, width)
         case .sub: return HostFlags.sub(destination &+ source, source, width)
+        case .inc: return HostFlags.add(destination &- 1, 1, width)
+        case .dec: return HostFlags.sub(destination &+ 1, 1, width)
         case .neg: return HostFlags.sub(0, 0 &- destination, width)
         default: return HostFlags.and(destination, destination, width)
         }

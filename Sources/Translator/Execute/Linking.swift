@@ -13,9 +13,7 @@ extension Translator {
         // A target that wrapped is not where the source's page says.
         let base = state.pointee.rip &- destination.pointee.block.pointee.address & 0xfff
         guard link.pointee.destination == nil, base == state.pointee.translated.code_base else { return }
-        let isOpen = link.pointee.gates.isSuperset(of: destination.pointee.gates)
-        let entry = isOpen ? destination.pointee.openEntry : destination.pointee.entry
-        HostAssembler.patch(link.pointee.displacement, to: entry)
+        HostAssembler.patch(link.pointee.displacement, to: way(of: number, to: destination))
         link.pointee.destination = destination
         let first = destination.pointee.firstIncoming
         link.pointee.nextIncoming = first
@@ -26,10 +24,39 @@ extension Translator {
         statistics.linksMade += 1
     }
 
+    /// Where a link is to lead, by what the destination needs and what is known of the flags.
+    private func way(
+        of number: Int32, to destination: UnsafeMutablePointer<Translation>
+    ) -> UnsafeMutablePointer<UInt8> {
+        let link = code.links + Int(number)
+        let flags = link.pointee.flags
+        let entries = destination.pointee.entries
+        let isOpen = link.pointee.gates.isSuperset(of: destination.pointee.gates)
+        let follow = flags.registers != 0 && flags.registers & destination.pointee.headRegisters == 0
+        if let inheriting = entries.inheritingEntry, isOpen, follow {
+            if flags.storesSource { return inheriting }
+            if !flags.inState {
+                var stub = HostAssembler(at: link.pointee.stub)
+                stub.bequeathFlags(ofLink: number, to: inheriting)
+                link.pointee.bequeaths = true
+                return link.pointee.stub
+            }
+        }
+        if flags.inState, !flags.inHost || entries.inheritingEntry != nil {
+            return isOpen ? entries.savedOpenEntry : entries.savedEntry
+        }
+        return isOpen ? entries.openEntry : entries.entry
+    }
+
     /// Makes a link lead to the dispatcher again.
     private func cut(_ number: Int32) {
         let link = code.links + Int(number)
         guard let destination = link.pointee.destination else { return }
+        if link.pointee.bequeaths {
+            var stub = HostAssembler(at: link.pointee.stub)
+            stub.leave(byLink: number, code.gates, flagsInHost: true)
+            link.pointee.bequeaths = false
+        }
         HostAssembler.patch(link.pointee.displacement, to: link.pointee.stub)
         link.pointee.destination = nil
         statistics.linksCut += 1
@@ -109,6 +136,8 @@ extension Translator: CodeObserver {
         journal?.hand()
         performanceMap?.forget(ObjectIdentifier(self))
         code.removeAll()
+        // Links get new numbers.
+        state.pointee.translated.flag_source = 0
         mobility[true].removeAll()
         mobility[false].removeAll()
         jumps.removeAll(user: true, supervisor: true)

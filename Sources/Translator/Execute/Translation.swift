@@ -8,11 +8,11 @@ struct Translation {
     var trace: Trace
     /// Its first block, which it belongs to.
     var block: UnsafeMutablePointer<Block> { trace[0] }
-    /// Where other code jumps to, `code_base` and flags in place.
-    var entry: UnsafeMutablePointer<UInt8>
-    /// The same behind the calls of the gates that the block needs open.
-    var openEntry: UnsafeMutablePointer<UInt8>
+    /// Where other code jumps to.
+    var entries: Entries
     var gates: OpenGates
+    /// What it changes before the last place that shows inherited flags.
+    var headRegisters: UInt16
     /// Where indirect jumps and the dispatcher enter: R9 holds RIP, flags are saved.
     var landing: UnsafeMutablePointer<UInt8>
     /// The end of its code; it begins at `landing`.
@@ -36,7 +36,11 @@ struct Link {
     /// Where it leads while it is not linked.
     var stub: UnsafeMutablePointer<UInt8>
     /// The target's offset in its page.
-    var target: Int32
+    var target: Int16
+    /// Where the flags are.
+    var flags: EdgeFlags
+    /// The stub has become a way to the destination that stores the source of its flags.
+    var bequeaths = false
     /// The target lies in another page than the source, or the source is 16-bit code, whose targets wrap: linked only while
     /// addresses lead where they led.
     var isMobile: Bool
@@ -48,6 +52,9 @@ struct Link {
     var destination: UnsafeMutablePointer<Translation>?
     var nextIncoming: Int32 = -1
     var previousIncoming: Int32 = -1
+
+    /// How `flag_source` names a link.
+    static func source(_ number: Int) -> UInt32 { UInt32(truncatingIfNeeded: number + 1) }
 }
 
 /// A place in generated code at which a signal may stop it.

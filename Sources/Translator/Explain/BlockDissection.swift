@@ -52,11 +52,12 @@ package struct BlockDissection {
         let gates = CodeMemory.Gates(&gateCode)
         let start = memory + 4096
         var encoder = BlockEncoder(
-            at: start, gates: gates, mode: BlockMode(circumstances.mode), counts: circumstances.counts)
+            at: start, gates: gates, mode: BlockMode(circumstances.mode), counts: circumstances.counts,
+            firstLink: 0)
         encoder.marks = []
-        let entry = encoder.encode(operations, of: block)
+        encoder.encode(operations, of: block)
         let stubs = encoder.code.cursor
         for (number, edge) in encoder.edges.enumerated() { _ = encoder.emitStub(edge, link: Int32(number)) }
-        host = HostCode(HostCodeSource(encoder, from: start, entry: entry, stubs: stubs, operations, block: block))
+        host = HostCode(HostCodeSource(encoder, from: start, stubs: stubs, operations, block: block))
     }
 }

@@ -86,14 +86,14 @@ struct HostCodeSource {
     var instructionCount: Int
 
     init(
-        _ encoder: borrowing BlockEncoder, from start: UnsafeMutablePointer<UInt8>, entry: UnsafeMutablePointer<UInt8>,
+        _ encoder: borrowing BlockEncoder, from start: UnsafeMutablePointer<UInt8>,
         stubs: UnsafeMutablePointer<UInt8>, _ operations: [Operation], block: UnsafeMutablePointer<Block>
     ) {
         self.start = UInt(bitPattern: start)
         bytes = Array(UnsafeBufferPointer(start: start, count: encoder.code.cursor - start))
-        self.entry = entry - start
+        entry = min(encoder.entries.entry, encoder.entries.inheritingEntry ?? encoder.entries.entry) - start
         let marks = (encoder.marks ?? []).map { $0 - start }
-        head = marks.first ?? self.entry
+        head = marks.first ?? entry
         self.marks = Array(marks.dropFirst())
         lineEnd = encoder.lineEnd - start
         if let counting = encoder.counting { hidden = counting.start - start..<counting.end - start }

@@ -16,7 +16,7 @@ extension Operation {
             case let use as FlagUse: if use != .none { words.append("\(label)=\(use)") }
             default:
                 let text = "\(child.value)"
-                if text != "0", text != "nil" { words.append("\(label)=\(text)") }
+                if text != "0", text != "-1", text != "nil" { words.append("\(label)=\(text)") }
             }
         }
         return words.joined(separator: " ")

@@ -26,6 +26,7 @@ enum StateNames {
             StateLayout.x87Opcode: "x87.opcode", StateLayout.x87InstructionPointer: "x87.rip",
             StateLayout.x87DataPointer: "x87.rdp", StateLayout.x87CodeSelector: "x87.fcs",
             StateLayout.x87DataSelector: "x87.fds", StateLayout.jumpTable: "jumps.key",
+            StateLayout.flagSource: "flag_source", StateLayout.flagCarry: "flag_carry",
             StateLayout.jumpTable + 8: "jumps.landing",
         ]
         for n in 0..<8 { names[StateLayout.sharedProbes + Int32(n) * 8] = "shared[\(n)]" }

@@ -3,76 +3,90 @@
 //
 // A fault shows the guest its flags even where the program never reads them. But most flags come from an addition or
 // a comparison whose operands or result are still there: `FlagRecipe` says how to get them back. Only flags that neither
-// a recipe nor the program's own need keeps alive may be lost to the check of an access.
+// a recipe nor the program's own need keeps alive may be lost to the check of an access. The program's need does not either
+// where a recipe still holds: the comparison is done once more (`BlockEncoder.emitFlagsAnew`). All of this holds for those at the
+// beginning of a trace: if nothing but a fault needs them there, whoever leads to it sees to them (`Entries`).
 
-import CPrimitives
 import X86
 
-/// How the flags of an earlier operation follow from registers as they are.
-struct FlagRecipe {
-    /// The operation that wrote them, by its place in the block.
-    var producer: Int
-    /// The registers that it needs unchanged.
-    var registers: UInt16
-
-    /// The recipe for the flags of an operation, right after it; nil if there is none.
-    init?(_ operations: [Operation], _ producer: Int) {
-        let operation = operations[producer]
-        let i = operation.instruction
-        guard operation.kind == .compute, !operation.isNative, operation.flags == .writes,
-            i.pointee.rm & 7 == 0,
-            let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic), let form = OperandForm(rawValue: i.pointee.form),
-            !form.namesRegister || i.pointee.reg & 7 == 0
-        else { return nil }
-        self.producer = producer
-        let rm: UInt16 = 1 << UInt16(i.pointee.rm / 8)
-        let reg: UInt16 = form.namesRegister ? 1 << UInt16(i.pointee.reg / 8) : 0
-        guard form == .rm || form == .rm_i || form == .rm_r || form == .r_rm else { return nil }
-        switch mnemonic {
-        case .cmp, .test: registers = rm | reg
-        // The result is enough.
-        case .and, .or, .xor, .neg: registers = form == .r_rm ? reg : rm
-        // The other operand gives back what the destination was; of a sum with itself the result is not enough.
-        case .add, .sub:
-            guard rm != reg else { return nil }
-            registers = rm | reg
-        default: return nil
-        }
-    }
-}
-
-/// Decides, for each operation of a block, whether its flags must be kept.
+/// Decides, for each operation of a trace, whether its flags must be kept.
 struct FlagPlan {
-    /// Sets `keepsFlags` of every operation.
+    /// Sets `keepsFlags` of every operation, and what is known of the flags around it.
     static func apply(to operations: inout [Operation]) {
-        markRecoverable(&operations)
-        var needed = true
+        if mayInherit(operations) {
+            plan(&operations, inherits: true)
+            if !operations[0].keepsFlags { return }
+        }
+        plan(&operations, inherits: false)
+    }
+
+    /// Whether flags may be inherited: a fault can show them before anything reads or changes them.
+    private static func mayInherit(_ operations: [Operation]) -> Bool {
+        for index in operations.indices {
+            if operations[index].flags.needsFlags || operations[index].endsBlock { return false }
+            if isSeen(at: index, operations) { return true }
+            if operations[index].flags == .writes { return false }
+        }
+        return false
+    }
+
+    /// Something may show the guest the flags before an operation: a fault, or an interrupt.
+    private static func isSeen(at index: Int, _ operations: [Operation]) -> Bool {
+        operations[index].mayFault || index > 0 && operations[index - 1].pollsAfter
+    }
+
+    private static func plan(_ operations: inout [Operation], inherits: Bool) {
+        follow(&operations, inherits: inherits)
+        var needed = operations.last.map { leavesWithoutFlags($0) } ?? true
         for index in operations.indices.reversed() {
             if operations[index].flags == .writes { needed = false }
-            if operations[index].flags.needsFlags { needed = true }
-            // Interrupts show the guest its flags too.
-            let isSeen = operations[index].mayFault || index > 0 && operations[index - 1].pollsAfter
-            if isSeen, !operations[index].flagsAreRecoverable { needed = true }
+            if operations[index].flags.needsFlags, operations[index].producer < 0 { needed = true }
+            if isSeen(at: index, operations), !operations[index].flagsAreRecoverable { needed = true }
             operations[index].keepsFlags = needed
         }
     }
 
-    /// Sets `flagsAreRecoverable`: the flags before the operation follow from the registers before it.
-    private static func markRecoverable(_ operations: inout [Operation]) {
-        var recipe: FlagRecipe?
-        for index in operations.indices {
-            operations[index].flagsAreRecoverable = recipe != nil
-            if let known = recipe, known.registers & operations[index].changedRegisters != 0 { recipe = nil }
-            if operations[index].flags.changesFlags { recipe = FlagRecipe(operations, index) }
+    /// Whether flags that are not kept are missing when control leaves behind the last operation.
+    private static func leavesWithoutFlags(_ last: Operation) -> Bool {
+        switch last.kind {
+        case .ret, .jumpIndirect, .callIndirect: last.producer < 0
+        default: last.producerBehind < 0
         }
     }
 
-    /// The recipe for the flags before the operation at `index`; nil if they can't be worked out.
-    static func recipe(before index: Int, in operations: [Operation]) -> FlagRecipe? {
-        guard let producer = operations[..<index].lastIndex(where: { $0.flags.changesFlags }),
-            let recipe = FlagRecipe(operations, producer)
-        else { return nil }
-        let changed = operations[(producer + 1)..<index].reduce(0) { $0 | $1.changedRegisters }
-        return changed & recipe.registers == 0 ? recipe : nil
+    /// Sets what is known of the flags around each operation.
+    private static func follow(_ operations: inout [Operation], inherits: Bool) {
+        func producer(_ recipe: FlagRecipe?) -> Int8 {
+            guard let recipe, recipe.carry == .own else { return -1 }
+            return Int8(truncatingIfNeeded: recipe.producer)
+        }
+        var recipe: FlagRecipe? = inherits ? .inherited : nil
+        for index in operations.indices {
+            let operation = operations[index]
+            let behind = FlagRecipe.follow(recipe, operation, at: index)
+            let isKnown = recipe?.isKnown ?? false
+            let isKnownBehind = operation.flags.changesFlags || behind?.isKnown ?? false
+            operations[index].inheritsFlags = recipe?.carry == .inherited
+            operations[index].flagsAreRecoverable = isKnown && (isKnownBehind || !operation.mayEndBlock)
+            operations[index].producer = producer(recipe)
+            operations[index].producerBehind = producer(behind)
+            let leaves = operation.endsBlock || index == operations.count - 1
+            operations[index].recipeRegisters = leaves && behind?.producer ?? -1 >= 0 ? behind?.registers ?? 0 : 0
+            operations[index].recipeLacksCarry = leaves && (behind?.carry == .unknown || behind?.carry == .inherited)
+            recipe = behind
+        }
+    }
+
+    /// The registers that may have changed at the last place where inherited flags may be seen.
+    static func headRegisters(_ operations: [Operation]) -> UInt16 {
+        var changed: UInt16 = 0
+        var seen: UInt16 = 0
+        for index in operations.indices {
+            guard operations[index].inheritsFlags else { break }
+            if isSeen(at: index, operations) { seen = changed }
+            changed |= operations[index].changedRegisters
+            if operations[index].mayEndBlock { seen = changed }
+        }
+        return seen
     }
 }
