@@ -4,9 +4,10 @@
 //     ## add rax, rbx                          a case, and what it shows
 //     guest 48 01 d8                           the guest's code; the rest is written when the case is accepted
 //     with user counted at=ff0                 what it is translated for, if not as supervisor code in 64-bit mode at 100H;
-//                                              code32 and code16 are protected mode
+//                                              code32 and code16 are protected mode, flat for segments that need no look
 //     show landing tail stubs ir               parts to show beside each instruction's own and what is out of line
 
+import CPrimitives
 import Disassembly
 import Foundation
 import Translator
@@ -87,6 +88,8 @@ extension GoldenCase {
                     circumstances.mode |= DecodedRun.mode(isUser: true) & 0xf0
                 } else if let width = ["code16": 2, "code32": 4][word] as UInt8? {
                     circumstances.mode = circumstances.mode & 0xf0 | width
+                } else if word == "flat" {
+                    circumstances.mode |= UInt8(TZ_MODE_FLAT)
                 } else if word == "counted" {
                     circumstances.counts = true
                 } else if word.hasPrefix("at="), let offset = UInt64(word.dropFirst(3), radix: 16) {

@@ -34,6 +34,8 @@ enum StateNames {
         for (number, segment) in ["es", "cs", "ss", "ds", "fs", "gs"].enumerated() {
             names[StateLayout.effectiveBase + Int32(number) * 8] = "base.\(segment)"
             names[StateLayout.selector(number)] = "selector.\(segment)"
+            names[StateLayout.segmentTop(UInt8(number), write: false)] = "top.\(segment).read"
+            names[StateLayout.segmentTop(UInt8(number), write: true)] = "top.\(segment).write"
         }
         for (kind, table) in [(TZ_TLB_READ, "read"), (TZ_TLB_WRITE, "write")] {
             for (context, suffix) in [(TZ_TLB_SUPERVISOR, ""), (TZ_TLB_USER, ".user"), (TZ_TLB_SUPERVISOR_AC, ".ac")] {
