@@ -50,6 +50,7 @@ struct Lowering {
         }
         if mode.width != 8 { lowerSegments(mode, &operation) }
         if !mode.isUser { lowerPrivileged(mnemonic, mode, &operation) }
+        if operation.leads(beyond: Int64(Int32.max)) { operation.kind = .step }
         if operation.kind == .step, i.pointee.flags & UInt8(TZ_INSN_ENDS_BLOCK) != 0, !goesOn(after: mnemonic) {
             operation.kind = .stepAndLeave
         }

@@ -101,6 +101,12 @@ struct Operation {
         let mnemonic = instruction.pointee.mnemonic
         return mnemonic == Mnemonic.movLoadAbsolute.rawValue || mnemonic == Mnemonic.movStoreAbsolute.rawValue
     }
+    /// Whether it is a direct branch whose target is so far from its page, in bytes.
+    func leads(beyond distance: Int64) -> Bool {
+        guard [.jump, .jumpIf, .call].contains(kind) else { return false }
+        let target = Int64(next) + instruction.pointee.immediate
+        return target > distance || target < -distance
+    }
     /// Offset of the next instruction.
     var next: Int32 { offset + Int32(instruction.pointee.length) }
     /// Whether a fault may show the guest the flags that the operation found.

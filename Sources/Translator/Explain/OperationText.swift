@@ -13,6 +13,7 @@ extension Operation {
             }
             switch child.value {
             case let flag as Bool: if flag { words.append(label) }
+            case let probe as SharedProbe: words.append("\(label)=\(probe.text)")
             case let use as FlagUse: if use != .none { words.append("\(label)=\(use)") }
             default:
                 let text = "\(child.value)"
@@ -20,6 +21,13 @@ extension Operation {
             }
         }
         return words.joined(separator: " ")
+    }
+}
+
+extension SharedProbe {
+    /// The group's number and the distance from its first byte; for the access that probes, for how many bytes.
+    fileprivate var text: String {
+        "[\(slot)]+\(displacement)" + (probes ? ",probes \(span) bytes\(writes ? " for writing" : "")" : "")
     }
 }
 
