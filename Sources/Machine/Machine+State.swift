@@ -36,6 +36,8 @@ public struct MachineState: Codable, Sendable {
 extension Machine {
     /// The whole state. Only while the machine is paused.
     public func exportState() throws(MachineError) -> MachineState {
+        // Devices tell from the time what has happened; what has not been done about it yet would be lost.
+        clock.settle()
         do {
             let (devices, (cpus, chips)) = try board.exportStates {
                 (try vcpus.map { try $0.exportState() }, try engineVM.exportChips())

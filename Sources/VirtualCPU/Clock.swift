@@ -35,6 +35,8 @@ public final class Clock: Sendable {
     private struct State {
         var timers: [ObjectIdentifier: (deadline: UInt64, timer: ClockTimer)] = [:]
         var threadRunning = false
+        /// The clock's thread is in a timer's action.
+        var isFiring = false
         var earlierDeadline: (@Sendable () -> Void)?
         var wakeAt: UInt64 = .max
         var timersMade: UInt64 = 0
@@ -118,6 +120,20 @@ public final class Clock: Sendable {
         }
     }
 
+    /// Host mode, while the clock stands still: fires the timers that had come due when it was stopped, and waits for one that
+    /// is being fired. Nothing is under way afterwards. Not from a timer's action.
+    public func settle() {
+        guard source == .host else { return }
+        while true {
+            condition.lock()
+            while state.isFiring { condition.wait() }
+            guard let due = earliest(), due.deadline <= now() else { return condition.unlock() }
+            state.timers[ObjectIdentifier(due.timer)] = nil
+            condition.unlock()
+            due.timer.fire()
+        }
+    }
+
     /// Instruction mode: calls `action` whenever a timer is armed before all others, so that whoever runs instructions up
     /// to the next deadline can stop and look again.
     public func onEarlierDeadline(_ action: @escaping @Sendable () -> Void) {
@@ -180,8 +196,13 @@ public final class Clock: Sendable {
             let now = self.now()
             if let due = self.earliest(), due.deadline <= now {
                 self.state.timers[ObjectIdentifier(due.timer)] = nil
+                self.state.isFiring = true
                 self.condition.unlock()
                 due.timer.fire()
+                self.condition.lock()
+                self.state.isFiring = false
+                self.condition.broadcast()
+                self.condition.unlock()
                 continue
             }
             let wait = min((self.earliest()?.deadline ?? .max) - now, 250_000_000)

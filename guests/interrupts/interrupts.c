@@ -52,6 +52,8 @@ uint8_t read_pic_isr(void) {
 
 void raise_irq0(void) {
     start_pit(0, 50);       // mode 0: the output falls now, and rises at the end of the count
+    // An earlier request may still be in IRR: the counter's output, by the read-back command, tells that this one is there.
+    do { out8(PORT_PIT + 3, 0xe2); } while (!(in8(PORT_PIT) & 0x80));
     while (!(read_pic_irr() & 1)) {}
 }
 

@@ -70,11 +70,12 @@ package final class DeviceTimer: @unchecked Sendable {
         if let deadline { timer?.arm(at: deadline) } else { timer?.disarm() }
     }
 
-    private func fire() {
-        environment.lock.withLock {
-            guard let deadline, deadline <= environment.clock.now() else { return }
-            self.deadline = nil
-            action?()
-        }
+    /// Expires now if the deadline has passed, for accesses that show what time has brought. With the lock held.
+    package func catchUp() {
+        guard let deadline, deadline <= environment.clock.now() else { return }
+        self.deadline = nil
+        action?()
     }
+
+    private func fire() { environment.lock.withLock { catchUp() } }
 }

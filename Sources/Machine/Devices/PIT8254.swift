@@ -30,23 +30,27 @@ package final class PIT8254: PortDevice, StatefulDevice {
     // MARK: Counter 0
 
     private func outputRose() {
+        let now = now
         counters[0].settle(now)
         line.raiseEdge()
-        schedule()
+        schedule(after: now)
     }
 
-    private func schedule() { timer.arm(at: counters[0].nextRise(after: now)) }
+    private func schedule(after now: UInt64) { timer.arm(at: counters[0].nextRise(after: now)) }
 
-    /// Counter 0 was programmed: its output's level, and its next edge.
+    /// Counter 0 was programmed: its output's level, and its next edge, both as of one time.
     private func reprogrammed() {
+        let now = now
         line.set(counters[0].output(now))
-        schedule()
+        schedule(after: now)
     }
 
     // MARK: Ports
 
     /// IN.
     package func readPort(_ offset: UInt16, size: Int) -> UInt32 {
+        // Who reads that the output is high has seen its edge.
+        timer.catchUp()
         switch offset {
         case 0...2: return UInt32(counters[Int(offset)].read(now))
         case 4: return UInt32(readControlB())
@@ -57,6 +61,7 @@ package final class PIT8254: PortDevice, StatefulDevice {
     /// OUT.
     package func writePort(_ offset: UInt16, size: Int, value: UInt32) {
         let value = UInt8(truncatingIfNeeded: value)
+        timer.catchUp()
         switch offset {
         case 0...2:
             counters[Int(offset)].write(value, now)
@@ -109,6 +114,6 @@ package final class PIT8254: PortDevice, StatefulDevice {
         }
         for index in 0..<3 { counters[index].state = state.channels[index] }
         speaker = state.speaker
-        schedule()
+        schedule(after: now)
     }
 }
