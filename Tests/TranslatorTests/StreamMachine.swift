@@ -69,8 +69,9 @@ struct StreamMachine {
     }
 
     /// Runs a stream at an offset from the mode's code to its HLT, or to that of the handler that it faulted to: `budget`
-    /// instructions at a time, or at once. Stops after some runs, wherever it is then.
-    func run(_ stream: Stream, at offset: UInt64, budget: UInt64?) throws -> Outcome {
+    /// instructions at a time, or at once. Stops after some runs, wherever it is then. Nil for a stream that goes on for ever,
+    /// as one may that has jumped to anywhere.
+    func run(_ stream: Stream, at offset: UInt64, budget: UInt64?) throws -> Outcome? {
         for (address, count) in mode.areas {
             try memory.write(Self.filling(count), at: GuestPhysicalAddress(address))
         }
@@ -89,6 +90,7 @@ struct StreamMachine {
             exit = cpu.run(budget: budget)
         }
         var left = try cpu.exportState()
+        guard exit != .kicked else { return nil }
         try #require(exit == .halted || runs == Self.longestRun, "ended by \(exit) at \(left.rip)")
         left.tsc = 0
         var bytes: [UInt8] = []

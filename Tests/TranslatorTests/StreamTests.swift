@@ -27,8 +27,8 @@ import X86
             let stream = Self.stream(seed &+ number, mode, at: offset)
             // A quarter of them in counted steps.
             let budget = number % 4 == 0 ? number / 4 % 37 + 1 : nil
-            let expected = try reference.run(stream, at: offset, budget: budget)
-            let actual = try translated.run(stream, at: offset, budget: budget)
+            guard let expected = try reference.run(stream, at: offset, budget: budget) else { continue }
+            let actual = try #require(try translated.run(stream, at: offset, budget: budget), "number \(number)")
             if expected.state.rip >= mode.origin + offset, expected.state.rip < mode.code + 0x2_0000 { completed += 1 }
             guard expected != actual else { continue }
             let bytes = stream.code.map { String(format: "%02x", $0) }.joined(separator: " ")
