@@ -6,7 +6,7 @@ import Testing
 import Translator
 import X86
 
-@Suite struct StreamTests {
+@Suite(.serialized) struct StreamTests {
     private static func setting(_ name: String, default value: UInt64) -> UInt64 {
         ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) } ?? value
     }

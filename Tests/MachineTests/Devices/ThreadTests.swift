@@ -10,7 +10,7 @@ import VirtualCPU
 @Suite struct ThreadTests {
     /// Three threads and a running clock share one serial port, PIT and PIC pair; every byte arrives once and in order,
     /// and nobody waits for ever.
-    @Test(.timeLimit(.minutes(1))) func busTimersAndInputTogether() async throws {
+    @Test func busTimersAndInputTogether() throws {
         let clock = Clock(source: .host)
         let lock = DeviceLock()
         let environment = DeviceEnvironment(clock: clock, lock: lock, events: { _ in })
@@ -34,37 +34,43 @@ import VirtualCPU
 
         let input = (0..<20_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
         nonisolated(unsafe) let port = serial
-        async let received: [UInt8] = {
-            var bytes: [UInt8] = []
-            while bytes.count < input.count {
+        let received = Mutex<[UInt8]>([])
+        let taken = Atomic<Int>(0)
+        let isOver = Atomic<Bool>(false)
+        let done = DispatchSemaphore(value: 0)
+        // Threads of their own: tasks would wait for the other tests' turns.
+        func onThread(_ step: @escaping @Sendable () -> Bool) {
+            Thread {
+                while !isOver.load(ordering: .relaxed), step() { sched_yield() }
+                done.signal()
+            }.start()
+        }
+        onThread {
+            received.withLock { bytes in
                 if bus.readPort(0x3fd, size: 1) & 1 != 0 {
                     bytes.append(UInt8(truncatingIfNeeded: bus.readPort(0x3f8, size: 1)))
-                } else {
-                    await Task.yield()
                 }
+                return bytes.count < input.count
             }
-            return bytes
-        }()
-        async let offered: Void = {
-            var offset = 0
-            while offset < input.count {
-                offset += port.receive(Array(input[offset..<min(offset + 100, input.count)]))
-                await Task.yield()
-            }
-        }()
-        async let interrupts: Int = {
-            var taken = 0
-            while taken < 20 {
-                if engine.intr, bus.acknowledgeInterrupt() == 0x20 { taken += 1 }
-                bus.writePort(0x20, size: 1, value: 0x20)
-                bus.writePort(0x3f8, size: 1, value: 0x2e)
-                await Task.yield()
-            }
-            return taken
-        }()
-        #expect(await received == input)
-        #expect(await interrupts == 20, "the PIT ticks")
-        await offered
+        }
+        let offset = Atomic<Int>(0)
+        onThread {
+            let first = offset.load(ordering: .relaxed)
+            let count = port.receive(Array(input[first..<min(first + 100, input.count)]))
+            return offset.wrappingAdd(count, ordering: .relaxed).newValue < input.count
+        }
+        onThread {
+            if engine.intr, bus.acknowledgeInterrupt() == 0x20 { taken.wrappingAdd(1, ordering: .relaxed) }
+            bus.writePort(0x20, size: 1, value: 0x20)
+            bus.writePort(0x3f8, size: 1, value: 0x2e)
+            return taken.load(ordering: .relaxed) < 20
+        }
+        let limit = DispatchTime.now() + 60
+        let ended = (0..<3).map { _ in done.wait(timeout: limit) == .success }
+        isOver.store(true, ordering: .relaxed)
+        #expect(ended == [true, true, true], "nobody waits for ever")
+        #expect(received.withLock { $0 } == input)
+        #expect(taken.load(ordering: .relaxed) == 20, "the PIT ticks")
         lock.withLock { serial.flush() }
         #expect(sent.withLock { $0.allSatisfy { $0 == 0x2e } && !$0.isEmpty })
         withExtendedLifetime(pit) {}
