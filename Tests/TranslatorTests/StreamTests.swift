@@ -33,7 +33,7 @@ import X86
             guard expected != actual else { continue }
             let bytes = stream.code.map { String(format: "%02x", $0) }.joined(separator: " ")
             Issue.record(
-                "\(mode), TRAPEZE_STREAM_SEED=\(seed &+ number) TRAPEZE_STREAMS=4, number \(number):\n\(actual.differences(from: expected))\n\(bytes)"
+                "\(mode), number \(number) with TRAPEZE_STREAM_SEED=\(seed) TRAPEZE_STREAMS=\(all):\n\(actual.differences(from: expected))\n\(bytes)"
             )
             return
         }
