@@ -169,6 +169,7 @@ extension MachineSuite {
 
         @Test("An interrupt that gets lost is found where it should have been", arguments: TestEngine.counting)
         func interrupt(engine: TestEngine) async throws {
+            try engine.require()
             let guest = try #require(EmbeddedGuest.named("interrupts"))
             let (_, plain) = try await verify(
                 guest.bootSource, memory: guest.requirements.memory, engine.engine, engine.engine)
