@@ -2,6 +2,7 @@
 // the target is translated and nothing is out of the ordinary. Everything else is declined before anything has changed,
 // and left to the handler. No vector register may be touched: they may be the guest's.
 #include "translated_code.h"
+#include "gates.h"
 
 enum {
     RFLAGS_ARITHMETIC = 0x8d5,
@@ -26,15 +27,15 @@ WITHOUT_VECTORS static tz_segment flat(uint64_t selector, uint32_t attributes) {
     return (tz_segment){.selector = (uint16_t)selector, .limit = UINT32_MAX, .attributes = attributes};
 }
 
-// Goes to `rip` with new flags and a new privilege level, if there is a landing.
-WITHOUT_VECTORS static const void *transfer(tz_cpu *state, uint64_t rip, uint64_t flags, uint8_t cpl) {
+// Goes to `rip` with new flags and a new privilege level, if the jump table has it.
+WITHOUT_VECTORS static const tz_jump_entry *transfer(tz_cpu *state, uint64_t rip, uint64_t flags, uint8_t cpl) {
     bool user = cpl == 3;
     unsigned context = user                                              ? TZ_TLB_USER
                        : (state->cr4 & CR4_SMAP && flags & RFLAGS_AC) ? TZ_TLB_SUPERVISOR_AC
                                                                          : TZ_TLB_SUPERVISOR;
     // Both sides are 64-bit code.
-    const void *landing = tz_find_landing(state, rip, tz_jump_salt(state, 8 | context << 4, 0));
-    if (!landing) return NULL;
+    const tz_jump_entry *entry = tz_find_entry(state, rip, tz_jump_salt(state, 8 | context << 4, 0));
+    if (!entry) return NULL;
     tz_tlb_entry *tables = state->tlb;
     state->tlb_read = tables + (TZ_TLB_READ * TZ_TLB_CONTEXTS + context) * TZ_TLB_ENTRIES;
     state->tlb_write = tables + (TZ_TLB_WRITE * TZ_TLB_CONTEXTS + context) * TZ_TLB_ENTRIES;
@@ -46,7 +47,7 @@ WITHOUT_VECTORS static const void *transfer(tz_cpu *state, uint64_t rip, uint64_
     state->rip = rip;
     state->system_flags = (flags & ~(uint64_t)RFLAGS_ARITHMETIC) | 2;
     state->arithmetic = (flags & 0xd5) << 8 | (flags >> 11 & 1);
-    return landing;
+    return entry;
 }
 
 WITHOUT_VECTORS static bool is_ordinary(const tz_cpu *state, uint64_t flags) {
@@ -55,28 +56,28 @@ WITHOUT_VECTORS static bool is_ordinary(const tz_cpu *state, uint64_t flags) {
     return special == 0 && state->efer & EFER_SCE && (flags & (RFLAGS_TF | RFLAGS_RF)) == 0;
 }
 
-WITHOUT_VECTORS const void *tz_system_call(tz_cpu *state, uint64_t next) {
+WITHOUT_VECTORS const tz_jump_entry *tz_system_call(tz_cpu *state, uint64_t next) {
     uint64_t flags = rflags(state);
     if (!is_ordinary(state, flags)) return NULL;
-    const void *landing = transfer(state, state->lstar, flags & ~(state->sfmask | RFLAGS_RF), 0);
-    if (!landing) return NULL;
+    const tz_jump_entry *entry = transfer(state, state->lstar, flags & ~(state->sfmask | RFLAGS_RF), 0);
+    if (!entry) return NULL;
     state->gpr[1] = next;
     state->gpr[11] = flags;
     uint64_t selector = state->star >> 32 & 0xfffc;
     state->segments[TZ_CS] = flat(selector, state->translated.flat_code);
     state->segments[TZ_SS] = flat(selector + 8, state->translated.flat_data);
-    return landing;
+    return entry;
 }
 
-WITHOUT_VECTORS const void *tz_system_return(tz_cpu *state) {
+WITHOUT_VECTORS const tz_jump_entry *tz_system_return(tz_cpu *state) {
     uint64_t target = state->gpr[1];
     uint64_t flags = (state->gpr[11] & RFLAGS_SYSRET) | 2;
     bool is_canonical = (uint64_t)((int64_t)(target << 16) >> 16) == target;
     if (!is_ordinary(state, flags) || state->cpl != 0 || !is_canonical) return NULL;
     if (flags & RFLAGS_AC && state->cr0 & CR0_AM) return NULL;
     if (flags & RFLAGS_IF && state->interrupt_waits) return NULL;
-    const void *landing = transfer(state, target, flags, 3);
-    if (!landing) return NULL;
+    const tz_jump_entry *entry = transfer(state, target, flags, 3);
+    if (!entry) return NULL;
     uint64_t base = state->star >> 48;
     uint32_t level = 3u << DPL_SHIFT;
     state->segments[TZ_CS] = flat((base + 16) | 3, state->translated.flat_code | level);
@@ -86,7 +87,7 @@ WITHOUT_VECTORS const void *tz_system_return(tz_cpu *state) {
     } else {
         state->segments[TZ_SS] = flat((base + 8) | 3, state->translated.flat_data | level);
     }
-    return landing;
+    return entry;
 }
 
 // The guest's registers that C may change; RCX and R11 of the guest are in the state afterwards, like the others'.
@@ -97,11 +98,17 @@ WITHOUT_VECTORS const void *tz_system_return(tz_cpu *state) {
     "mov (%%r8), %%rax\n mov 8(%%r8), %%rcx\n mov 16(%%r8), %%rdx\n mov 32(%%r8), %%r11\n mov 48(%%r8), %%rsi\n"    \
     "mov 56(%%r8), %%rdi\n"
 #define CALL(function)                                                                                                \
-    STORE_CHANGED "mov %%r8, %%rdi\n mov %c[code_base](%%r8), %%rsi\n add %%r10, %%rsi\n"                             \
-    "push %%r8\n push %%r9\n push %%r10\n push %%r8\n call " function "\n pop %%r8\n pop %%r10\n pop %%r9\n add $8, %%rsp\n" \
-    "test %%rax, %%rax\n je 1f\n mov %%rax, %%r10\n mov %c[rip](%%r8), %%r9\n" LOAD_CHANGED "jmp *%%r10\n"       \
-    "1:\n" LOAD_CHANGED "call tz_translated_step_saved\n jmp tz_translated_proceed\n"
-#define OPERANDS [rip] "i"(offsetof(tz_cpu, rip)), [code_base] "i"(offsetof(tz_cpu, translated.code_base))
+    STATE_OF_JUMP STORE_CHANGED USE_HOST_STACK                                                                        \
+    "mov %%r8, %%rdi\n mov %c[code_base](%%r8), %%rsi\n add %%r10, %%rsi\n"                                           \
+    "push %%r8\n push %%r9\n push %%r10\n push %%r8\n call " function "\n pop %%r8\n pop %%r10\n pop %%r9\n"           \
+    "test %%rax, %%rax\n je 1f\n" GO_TO_ENTRY(LOAD_CHANGED)                \
+    "1:\n" LOAD_CHANGED "mov %%r8, %%rsp\n mov 64(%%r8), %%r8\n"                                                     \
+    "call tz_translated_step_saved\n jmp tz_translated_proceed\n"
+#define OPERANDS                                                                                                      \
+    [code_base] "i"(offsetof(tz_cpu, translated.code_base)), [landing] "i"(offsetof(tz_jump_entry, landing)),         \
+        [jump_table] "i"(offsetof(tz_cpu, translated.jump_table)),                                                    \
+        [exit_value] "i"(offsetof(tz_cpu, translated.exit_value)),                                                    \
+        [host_stack] "i"(offsetof(tz_cpu, translated.host_stack))
 
 __attribute__((naked)) void tz_translated_system_call(void) { __asm__ volatile(CALL("tz_system_call") : : OPERANDS); }
 __attribute__((naked)) void tz_translated_system_return(void) {

@@ -2,6 +2,7 @@
 // of `translated_code.h`; what runs inside a gate after the state is stored is ordinary C ABI.
 #define _GNU_SOURCE
 #include "translated_code.h"
+#include "gates.h"
 #include "host_signals.h"
 
 #include <errno.h>
@@ -23,13 +24,14 @@
         AT(lost, translated.flags_lost), AT(x87, translated.x87_loaded), AT(gate_x87, translated.x87_gate),                    \
         AT(fxsave, fxsave), AT(header, xsave_header),                                                                              \
         AT(gate_sse, translated.vector_gates[0]), AT(gate_avx, translated.vector_gates[1]),                           \
+        AT(jump_table, translated.jump_table), [landing] "i"(offsetof(tz_jump_entry, landing)),                       \
         [handler] "i"(offsetof(tz_instruction, handler)), [length] "i"(offsetof(tz_instruction, length)),            \
         [by_step] "i"(TZ_LEFT_BY_STEP),                             \
         [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
 #define CODE(text) __asm__ volatile(text : : OFFSETS)
 #define GATE __attribute__((naked, used))
 
-// All but RAX, and all but flags.
+// All but RAX and R8, and all but flags.
 #define STORE_OTHERS                                                                                                  \
     "mov %%rcx, 8(%%r8)\n mov %%rdx, 16(%%r8)\n mov %%rbx, 24(%%r8)\n mov %%r11, 32(%%r8)\n mov %%rbp, 40(%%r8)\n"    \
     "mov %%rsi, 48(%%r8)\n mov %%rdi, 56(%%r8)\n mov %%r12, 96(%%r8)\n mov %%r13, 104(%%r8)\n"                        \
@@ -70,29 +72,25 @@
     "lea tz_translated_load_x87(%%rip), %%rax\n mov %%rax, %c[gate_x87](%%r8)\n"
 #define LEAVE_WITHOUT_VECTORS                                                                                         \
     CLOSE_GATES                                                                                                       \
-    "mov %%r10d, %%eax\n mov %c[host_stack](%%r8), %%rsp\n"                                                           \
+    "mov %%r10d, %%eax\n" USE_HOST_STACK                                                                              \
     "add $8, %%rsp\n pop %%r15\n pop %%r14\n pop %%r13\n pop %%r12\n pop %%rbx\n pop %%rbp\n ret\n"
-
-// On to the block whose landing is in R10: it takes RIP in R9, and the flags from the state.
-#define GO_ON                                                                                                         \
-    "mov %c[host_stack](%%r8), %%rsp\n mov %c[rip](%%r8), %%r9\n" LOAD_REGISTERS "jmp *%%r10\n"
 
 GATE uint32_t tz_translated_enter(tz_cpu *state, const void *code) {
     CODE("push %%rbp\n push %%rbx\n push %%r12\n push %%r13\n push %%r14\n push %%r15\n sub $8, %%rsp\n"
          "mov %%rdi, %%r8\n mov %%rsi, %%r10\n mov %%rsp, %c[host_stack](%%r8)\n"
-         "stmxcsr %c[host_mxcsr](%%r8)\n" LOAD_ALL "jmp *%%r10\n");
+         "stmxcsr %c[host_mxcsr](%%r8)\n" LOAD_ALL GO_TO_R10);
 }
 
 GATE void tz_translated_exit(void) {
-    CODE(STORE_RAX STORE_FLAGS("arithmetic") STORE_OTHERS "mov %%r9, %c[exit_value](%%r8)\n" LEAVE);
+    CODE(STATE_OF_JUMP STORE_RAX STORE_FLAGS("arithmetic") STORE_OTHERS "mov %%r9, %c[exit_value](%%r8)\n" LEAVE);
 }
 
 GATE void tz_translated_exit_saved(void) {
-    CODE(STORE_RAX STORE_OTHERS "mov %%r9, %c[exit_value](%%r8)\n" LEAVE);
+    CODE(STATE_OF_JUMP STORE_RAX STORE_OTHERS "mov %%r9, %c[exit_value](%%r8)\n" LEAVE);
 }
 
 static GATE void left_by_signal(void) {
-    CODE(STORE_RAX STORE_FLAGS("exit_arithmetic") STORE_OTHERS "mov $%c[by_signal], %%r10d\n" LEAVE);
+    CODE(STATE_OF_JUMP STORE_RAX STORE_FLAGS("exit_arithmetic") STORE_OTHERS "mov $%c[by_signal], %%r10d\n" LEAVE);
 }
 
 // Where the handler is, for whoever looks (`ExactPlace`): a block of one instruction, and the instructions before it.
@@ -104,43 +102,44 @@ static GATE void left_by_signal(void) {
 // Whoever walks the stack from the handler finds its end here: a return address of 0.
 #define STEP                                                                                                          \
     STORE_OTHERS "add %c[code_base](%%r8), %%r10\n mov %%r10, %c[rip](%%r8)\n mov %%r9, %c[exit_value](%%r8)\n"       \
-    "mov %%r9, %c[block_end](%%r8)\n mov (%%rsp), %%rax\n mov %%rax, %c[exit_address](%%r8)\n"                        \
+    "mov %%r9, %c[block_end](%%r8)\n mov (%%rsp), %%rax\n mov %%rax, %c[exit_address](%%r8)\n" USE_HOST_STACK         \
     PLACE                                                                                                             \
     "mov %%r8, %%rbx\n movzbl %c[loaded](%%r8), %%r12d\n test %%r12d, %%r12d\n je 2f\n" STORE_VECTORS "2:\n"          \
     "movzbl %c[x87](%%r8), %%r13d\n test %%r13d, %%r13d\n je 8f\n" STORE_X87 "8:\n"                                  \
-    "mov %%r8, %%rdi\n mov %c[exit_value](%%r8), %%r9\n mov %%r9, %%rsi\n push $0\n call *%c[handler](%%r9)\n add $8, %%rsp\n mov %%rbx, %%r8\n" \
+    "mov %%r8, %%rdi\n mov %c[exit_value](%%r8), %%r9\n mov %%r9, %%rsi\n push $0\n push $0\n call *%c[handler](%%r9)\n add $16, %%rsp\n mov %%rbx, %%r8\n" \
     "cmpb $0, %c[fault](%%r8)\n jne 4f\n cmpq $0, %c[block_end](%%r8)\n je 5f\n"                                      \
-    "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3: test %%r13d, %%r13d\n je 9f\n" LOAD_X87 "9:\n" LOAD_ALL         \
-    "ret\n"                                                                                                           \
+    "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3: test %%r13d, %%r13d\n je 9f\n" LOAD_X87 "9:\n" LOAD_ALL RETURN  \
+                                                                                                              \
     "5: test %%r13d, %%r13d\n jne 4f\n mov %%r8, %%rdi\n call tz_translated_next\n mov %%rbx, %%r8\n"                 \
-    "test %%rax, %%rax\n je 4f\n mov %%rax, %%r10\n" CLOSE_GATES GO_ON                                                \
+    "test %%rax, %%rax\n je 4f\n mov %%rax, %%r10\n" CLOSE_GATES "mov %%r10, %%rax\n" GO_TO_ENTRY(LOAD_REGISTERS)                                                \
     "4: mov $%c[by_step], %%r10d\n" LEAVE_WITHOUT_VECTORS
 
-GATE void tz_translated_step(void) { CODE(STORE_RAX STORE_FLAGS("arithmetic") "movb $0, %c[lost](%%r8)\n" STEP); }
+GATE void tz_translated_step(void) { CODE(STATE_OF_CALL STORE_RAX STORE_FLAGS("arithmetic") "movb $0, %c[lost](%%r8)\n" STEP); }
 
-GATE void tz_translated_step_saved(void) { CODE(STORE_RAX "movb $0, %c[lost](%%r8)\n" STEP); }
+GATE void tz_translated_step_saved(void) { CODE(STATE_OF_CALL STORE_RAX "movb $0, %c[lost](%%r8)\n" STEP); }
 
-GATE void tz_translated_step_lost(void) { CODE(STORE_RAX "movb $1, %c[lost](%%r8)\n" STEP); }
+GATE void tz_translated_step_lost(void) { CODE(STATE_OF_CALL STORE_RAX "movb $1, %c[lost](%%r8)\n" STEP); }
 
 // Called by assembly alone. It touches no vector registers: they may be the guest's.
-__attribute__((used, target("general-regs-only"))) static const void *next_landing(tz_cpu *state) __asm__("tz_translated_next");
-static const void *next_landing(tz_cpu *state) {
+__attribute__((used, target("general-regs-only"))) static const tz_jump_entry *next_entry(tz_cpu *state) __asm__("tz_translated_next");
+static const tz_jump_entry *next_entry(tz_cpu *state) {
     bool is_plain = ((state->shadow & (TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)) | state->breakpoints | state->alignment_checks |
                      state->trap_after) == 0 &&
                     state->plain_code && (state->cpl & 1) == state->cpl >> 1;
     // Flags that were nowhere at the gate are worked out first.
     if (!is_plain || state->translated.flags_lost) return NULL;
     uint64_t mode = state->code_mode | (uint64_t)state->tlb_context << 4;
-    const void *landing = tz_find_landing(state, state->rip, tz_jump_salt(state, mode, state->translated.code_salt));
-    if (!landing) return NULL;
+    const tz_jump_entry *entry = tz_find_entry(state, state->rip, tz_jump_salt(state, mode, state->translated.code_salt));
+    if (!entry) return NULL;
     // The instruction at the gate has retired, those behind it in its block have not.
     state->translated.counted += 1 - (int64_t)state->translated.behind;
-    return landing;
+    return entry;
 }
 
 GATE void tz_translated_proceed(void) {
-    CODE(STORE_RAX STORE_OTHERS "mov %%r8, %%rbx\n mov %%r8, %%rdi\n call tz_translated_next\n mov %%rbx, %%r8\n"
-         "test %%rax, %%rax\n je 4f\n mov %%rax, %%r10\n" GO_ON
+    CODE(STATE_OF_JUMP STORE_RAX STORE_OTHERS USE_HOST_STACK
+         "mov %%r8, %%rbx\n mov %%r8, %%rdi\n call tz_translated_next\n mov %%rbx, %%r8\n"
+         "test %%rax, %%rax\n je 4f\n" GO_TO_ENTRY(LOAD_REGISTERS)
          "4: mov $%c[by_step], %%r10d\n" LEAVE);
 }
 
@@ -148,14 +147,14 @@ GATE void tz_translated_nothing_to_load(void) { CODE("ret\n"); }
 
 #define GATE_IS_CLOSED                                                                                                \
     "6: add $127, %%al\n sahf\n mov %%r9, %%rax\n pop %%r9\n mov %%r9, %c[exit_address](%%r8)\n"                      \
-    "mov $%c[by_vectors], %%r10d\n jmp tz_translated_exit\n"
+    "mov 64(%%r8), %%r8\n mov $%c[by_vectors], %%r10d\n jmp tz_translated_exit\n"
 
 // The bits of `fpu_gates` are those of `NativeGate`: 2 is SSE, 3 is AVX.
 #define LOAD_FOR(bit, open_avx)                                                                                       \
-    "mov %%rax, %%r9\n lahf\n seto %%al\n testb $" bit ", %c[gates](%%r8)\n jne 6f\n"                                 \
+    STATE_OF_CALL "mov %%rax, %%r9\n lahf\n seto %%al\n testb $" bit ", %c[gates](%%r8)\n jne 6f\n"                                 \
     "cmpb $0, %c[loaded](%%r8)\n jne 5f\n" LOAD_VECTORS "movb $1, %c[loaded](%%r8)\n5:\n"                             \
     "lea tz_translated_nothing_to_load(%%rip), %%r10\n mov %%r10, %c[gate_sse](%%r8)\n" open_avx                      \
-    "add $127, %%al\n sahf\n mov %%r9, %%rax\n ret\n"                                                                 \
+    "add $127, %%al\n sahf\n mov %%r9, %%rax\n mov 64(%%r8), %%r8\n ret\n"                                                                 \
     GATE_IS_CLOSED
 
 GATE void tz_translated_load_sse(void) {
@@ -164,11 +163,11 @@ GATE void tz_translated_load_sse(void) {
 
 // Bits 0 and 1 of `fpu_gates` are x87 and MMX.
 GATE void tz_translated_load_x87(void) {
-    CODE("mov %%rax, %%r9\n lahf\n seto %%al\n testb $3, %c[gates](%%r8)\n jne 6f\n"
+    CODE(STATE_OF_CALL "mov %%rax, %%r9\n lahf\n seto %%al\n testb $3, %c[gates](%%r8)\n jne 6f\n"
          "cmpb $0, %c[x87](%%r8)\n jne 5f\n mov %%rdx, %%r10\n push %%rax\n" LOAD_X87
          "pop %%rax\n mov %%r10, %%rdx\n movb $1, %c[x87](%%r8)\n"
          "5: lea tz_translated_nothing_to_load(%%rip), %%r10\n mov %%r10, %c[gate_x87](%%r8)\n"
-         "add $127, %%al\n sahf\n mov %%r9, %%rax\n ret\n" GATE_IS_CLOSED);
+         "add $127, %%al\n sahf\n mov %%r9, %%rax\n mov 64(%%r8), %%r8\n ret\n" GATE_IS_CLOSED);
 }
 
 GATE void tz_translated_load_avx(void) { CODE(LOAD_FOR("8", "mov %%r10, %c[gate_avx](%%r8)\n")); }
@@ -194,7 +193,7 @@ static bool is_generated(uintptr_t address) {
 static void handle(int number, siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     if (is_generated((uintptr_t)registers[REG_RIP])) {
-        tz_cpu *state = (tz_cpu *)registers[REG_R8];
+        tz_cpu *state = (tz_cpu *)registers[REG_RSP];
         state->translated.exit_address = (uint64_t)registers[REG_RIP];
         registers[REG_RIP] = (greg_t)(uintptr_t)left_by_signal;
         return;

@@ -24,6 +24,9 @@ final class Translator {
     /// The link that generated code was left by, to be led to the next block.
     var pendingLink: Int32 = -1
 
+    /// The address of what polls load from, the same for all; 0 if the host gave no memory.
+    private static let pollPages = UInt(bitPattern: tz_translated_poll_pages())
+
     /// Instructions that nobody lives to see: what has no budget ends there.
     private static let longestRun: UInt64 = 1 << 62
     private let threshold: UInt32
@@ -43,7 +46,7 @@ final class Translator {
         code = try CodeMemory()
         jumps = JumpTable(cpu.state)
         operations.reserveCapacity(Block.maximumCount)
-        guard let pages = tz_translated_poll_pages() else {
+        guard let pages = UnsafeRawPointer(bitPattern: Self.pollPages) else {
             throw EngineError("the host gives no memory for translated code")
         }
         state.pointee.translated.poll_calm = pages
@@ -194,20 +197,22 @@ final class Translator {
         let rip = state.pointee.rip
         let mode = translation.pointee.block.pointee.mode
         place(translation, at: rip)
-        jumps.insert(code.executable(translation.pointee.landing), at: rip, mode: mode)
+        let base = rip &- UInt64(translation.pointee.offset)
+        jumps.insert(code.executable(translation.pointee.landing), at: rip, base: base, mode: mode)
         guard tz_open_lookups(state, jumps.salt(mode: mode)) else {
             // Attention is asked for again, perhaps until the guest has got on: a blocked NMI does that.
             interpretBlock(limit &- state.pointee.instructions)
             return nil
         }
-        state.pointee.translated.code_base = rip &- translation.pointee.block.pointee.address & 0xfff
+        state.pointee.translated.code_base = base
         statistics.entries += 1
         if !counts { hasRunUncounted = true }
         state.pointee.translated.limit = limit
         state.pointee.translated.counted = Int64(bitPattern: state.pointee.instructions &- limit)
         state.pointee.translated.behind = 0
         let entry = code.executable(translation.pointee.entries.entry)
-        let reason = Int(tz_translated_enter(state, entry))
+        let left = tz_translated_enter(state, entry)
+        let reason = Int(left & UInt32(TZ_LEFT_REASON))
         times.end(.execute)
         state.pointee.block_start = nil
         if reason != Int(TZ_LEFT_BY_STEP) { noteRetired() }
@@ -230,7 +235,8 @@ final class Translator {
             {
                 cpu.deliverFault(of: instruction)
             }
-        case Int(TZ_LEFT_BY_LANDING): state.pointee.rip = state.pointee.translated.exit_value
+        case Int(TZ_LEFT_BY_LANDING):
+            state.pointee.rip = state.pointee.translated.exit_value &+ UInt64(left >> UInt32(TZ_LEFT_OFFSET_SHIFT))
         case Int(TZ_LEFT_BY_BUDGET):
             guard let block = UnsafePointer<Block>(bitPattern: UInt(state.pointee.translated.exit_value)) else { break }
             state.pointee.instructions &-= UInt64(block.pointee.count)

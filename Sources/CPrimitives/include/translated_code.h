@@ -1,12 +1,13 @@
 // The border between generated code and everything else: how translated guest code is entered and left, the gates that
 // it calls, and the signals that end it. Generated code keeps guest registers in host registers:
 //
-//     RAX RCX RDX RBX RBP RSI RDI R12…R15   the guest's register of the same name
-//     R11   the guest's RSP        R8   tz_cpu        R9 R10   temporary        RSP   the host's stack
-//     guest R8…R11: in tz_cpu.gpr  host arithmetic flags: the guest's           host DF: clear
+//     RAX RCX RDX RBX RBP RSI RDI R8 R12…R15   the guest's register of the same name
+//     R11   the guest's RSP         R9 R10   temporary                         RSP   tz_cpu
+//     guest R9…R11: in tz_cpu.gpr   host arithmetic flags: the guest's         host DF: clear
 //
 // Vector registers and MXCSR are the guest's while `vectors_loaded` is set, x87 registers while `x87_loaded` is, but for the
-// instruction and data pointers, which are in the state. RSP is 16-byte aligned.
+// instruction and data pointers, which are in the state. What is below RSP is a stack for return addresses of gates and for
+// the host's signals (`TZ_STACK_BELOW_STATE`); gates go to the thread's own before anything in C runs.
 #ifndef TRAPEZE_TRANSLATED_CODE_H
 #define TRAPEZE_TRANSLATED_CODE_H
 
@@ -15,14 +16,19 @@
 
 #include <stdbool.h>
 
+// Bytes below a vCPU's `tz_cpu` that generated code has for its stack. Signals of anybody's arrive there.
+enum { TZ_STACK_BELOW_STATE = 1 << 17 };
+
 // Why generated code was left: what `tz_translated_enter` returns.
 enum {
     TZ_LEFT_BY_LINK,     // a jump that is not linked yet; `exit_value` is its number, `code_base` the target's
     TZ_LEFT_BY_STEP,     // an instruction that a handler executed ended the block; `exit_value` points to it
     TZ_LEFT_BY_SIGNAL,   // a poll, or an instruction that faulted on the host, at `exit_address`
-    TZ_LEFT_BY_LANDING,  // the block that an indirect jump found is gone; `exit_value` is RIP
+    TZ_LEFT_BY_LANDING,  // the block that an indirect jump found is gone; `exit_value` and the offset make RIP
     TZ_LEFT_BY_BUDGET,   // the budget ends within the block that `exit_value` points to
     TZ_LEFT_BY_VECTORS,  // the block at `exit_address` needs vector registers, which the guest has switched off
+    TZ_LEFT_REASON = 0xff,  // where this is; above it the offset of a block's beginning in its page, or 0
+    TZ_LEFT_OFFSET_SHIFT = 8,
 };
 
 // Runs generated code until it leaves; registers are loaded from and stored to `state`.
@@ -90,12 +96,12 @@ static inline uint64_t tz_jump_salt(const tz_cpu *_Nonnull state, uint64_t mode,
     return state->translated.jump_generations[is_user] | mode << 48 | code_salt;
 }
 
-// The landing of the translation at `rip` under a salt, with lookups opened for its mode; null if there is none, or if
-// attention is asked for.
-static inline const void *_Nullable tz_find_landing(tz_cpu *_Nonnull state, uint64_t rip, uint64_t salt) {
+// The table's entry for the translation at `rip` under a salt, with lookups opened for its mode; null if there is none, or
+// if attention is asked for.
+static inline const tz_jump_entry *_Nullable tz_find_entry(tz_cpu *_Nonnull state, uint64_t rip, uint64_t salt) {
     tz_translated *t = &state->translated;
-    const tz_jump_entry *entry = &t->jump_table[(rip ^ rip >> 12) & (TZ_JUMP_ENTRIES - 1)];
-    return entry->key == (rip ^ salt) && tz_open_lookups(state, salt) ? entry->landing : NULL;
+    const tz_jump_entry *entry = &t->jump_table[rip & (TZ_JUMP_ENTRIES - 1)];
+    return entry->key == (rip ^ salt) && tz_open_lookups(state, salt) ? entry : NULL;
 }
 
 #endif

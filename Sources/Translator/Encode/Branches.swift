@@ -78,31 +78,20 @@ extension BlockEncoder {
 
     // MARK: Indirect
 
-    /// Looks up the RIP in R9; the host address of its block's landing is in R10 afterwards. Leaves by the handler, which
-    /// does all of the instruction's work, where there is none, and when the vCPU's attention is asked for: no entry has the
-    /// salt that is then in force.
+    /// Looks up the RIP in R9; the jump table's entry is in R10 afterwards. Leaves by the handler, which does all of the
+    /// instruction's work, where there is none, and when the vCPU's attention is asked for: no entry has the salt that is then
+    /// in force.
     private mutating func emitLookup(_ operation: Operation) {
-        // The index mixes the offset in the page with the page.
-        code.move(Host.spare, Host.address)
-        code.instruction(HostEncoding(0xc1, w: true), reg: 5, .register(Host.spare))
-        code.byte(12)
-        code.instruction(HostEncoding(0x33), reg: Host.spare, .register(Host.address))
-        code.arithmetic(4, .register(Host.spare), Int32(JumpTable.count - 1), wide: false)
-        code.instruction(HostEncoding(0xc1), reg: 4, .register(Host.spare))
-        code.byte(4)
+        code.lea(Host.spare, .scaled(Host.address, 2, 0), wide: false)
+        code.arithmetic(4, .register(Host.spare), JumpTable.mask, wide: false)
         code.instruction(
             HostEncoding(0x33, w: true), reg: Host.address, .memory(Host.state, StateLayout.jumpSalt))
-        code.instruction(
-            HostEncoding(0x3b, w: true), reg: Host.address,
-            .indexed(Host.state, Host.spare, 0, StateLayout.jumpTable))
+        code.instruction(HostEncoding(0x3b, w: true), reg: Host.address, JumpTable.key)
         slowPaths.append(
             SlowPath(displacement: code.jump(if: Condition.notEqual), operation: operation, flags: .saved))
-        code.instruction(
-            HostEncoding(0x33, w: true), reg: Host.address, .memory(Host.state, StateLayout.modeSalt))
-        code.load(Host.spare, .indexed(Host.state, Host.spare, 0, StateLayout.jumpTable + 8))
     }
 
-    private mutating func emitJumpToSpare() { code.instruction(HostEncoding(0xff), reg: 4, .register(Host.spare)) }
+    private mutating func emitJumpToLanding() { code.instruction(HostEncoding(0xff), reg: 4, JumpTable.landing) }
 
     mutating func emitReturn(_ operation: Operation) {
         let i = operation.instruction
@@ -112,8 +101,8 @@ extension BlockEncoder {
         saveFlags()
         hostFlags = false
         emitLookup(operation)
-        emitMoveStackPointer(Int32(i.pointee.width) + released, landingInSpare: true)
-        emitJumpToSpare()
+        emitMoveStackPointer(Int32(i.pointee.width) + released, entryInSpare: true)
+        emitJumpToLanding()
     }
 
     /// The target of an indirect jump or call into R9, with flags saved.
@@ -139,19 +128,17 @@ extension BlockEncoder {
     mutating func emitJumpIndirect(_ operation: Operation) {
         emitTarget(operation)
         emitLookup(operation)
-        emitJumpToSpare()
+        emitJumpToLanding()
     }
 
     mutating func emitCallIndirect(_ operation: Operation) {
         emitTarget(operation)
         emitLookup(operation)
-        let target = HostOperand.memory(Host.state, StateLayout.scratch + 8)
-        let landing = HostOperand.memory(Host.state, StateLayout.scratch + 16)
-        code.store(Host.address, target)
-        code.store(Host.spare, landing)
+        let entry = HostOperand.memory(Host.state, StateLayout.scratch + 8)
+        code.store(Host.spare, entry)
         emitReachPushed(operation)
         emitReturnAddress(operation)
-        code.load(Host.address, target)
-        code.instruction(HostEncoding(0xff), reg: 4, landing)
+        code.load(Host.spare, entry)
+        emitJumpToLanding()
     }
 }

@@ -40,11 +40,11 @@ struct EdgeFlags {
 }
 
 extension BlockEncoder {
-    /// The landing (the way in for indirect jumps, with RIP in R9 and flags saved in the state), the other ways in, and the
-    /// gates.
+    /// The landing (the way in for indirect jumps, with the jump table's entry in R10 and flags saved in the state), the other
+    /// ways in, and the gates.
     mutating func emitEntries(_ operations: [Operation]) {
         let inherits = operations.first?.inheritsFlags ?? false
-        code.lea(Host.address, .memory(Host.address, -(operations.first?.offset ?? 0)))
+        code.load(Host.address, JumpTable.codeBase)
         code.store(Host.address, .memory(Host.state, StateLayout.codeBase))
         entries.savedEntry = code.cursor
         entries.savedOpenEntry = code.cursor

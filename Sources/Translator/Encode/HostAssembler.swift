@@ -6,8 +6,8 @@ import CPrimitives
 /// A general register of the host by its encoding. Those that generated code reserves have names for what they hold.
 enum Host {
     static let rax: UInt8 = 0
-    /// The vCPU's `tz_cpu`.
-    static let state: UInt8 = 8
+    /// The vCPU's `tz_cpu`: RSP, which cannot be an index.
+    static let state: UInt8 = 4
     /// Free between any two guest instructions: by convention the address, then the host pointer, of a memory operand.
     static let address: UInt8 = 9
     /// The second free register.

@@ -110,16 +110,15 @@ extension BlockEncoder {
     }
 
     /// Adds to the stack pointer, at the width of the stack. Uses the spare register for one of 16 bits, or the address register
-    /// while the spare one holds a landing.
-    mutating func emitMoveStackPointer(_ distance: Int32, landingInSpare: Bool = false) {
+    /// while the spare one names an entry of the jump table.
+    mutating func emitMoveStackPointer(_ distance: Int32, entryInSpare: Bool = false) {
         guard mode.width == 2 else {
             return code.lea(Host.guestRSP, .memory(Host.guestRSP, distance), wide: mode.width == 8)
         }
-        guard landingInSpare else {
+        guard entryInSpare else {
             code.lea(Host.spare, .memory(Host.guestRSP, distance))
             return code.store(Host.spare, .register(Host.guestRSP), width: 2)
         }
-        // The address register holds RIP, and the landing wants it.
         code.store(Host.spare, .memory(Host.state, StateLayout.scratch))
         emitMoveStackPointer(distance)
         code.load(Host.spare, .memory(Host.state, StateLayout.scratch))

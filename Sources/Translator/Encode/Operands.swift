@@ -5,11 +5,11 @@ import CPrimitives
 import X86
 
 extension BlockEncoder {
-    /// The host register that holds a guest register; nil for R8 to R11, which live in the state.
+    /// The host register that holds a guest register; nil for R9 to R11, which live in the state.
     static func host(_ number: UInt8) -> UInt8? {
         switch number {
         case 4: Host.guestRSP
-        case 8...11: nil
+        case 9...11: nil
         default: number
         }
     }
@@ -35,34 +35,7 @@ extension BlockEncoder {
             let offset = UInt32(truncatingIfNeeded: i.pointee.immediate)
             return code.move32(Host.address, immediate: offset &- UInt32(bitPattern: distance))
         }
-        let displacement = i.pointee.displacement &- distance
-        let wide = i.pointee.address_mask == .max
-        if i.pointee.base == UInt8(TZ_RIP_OFFSET) {
-            code.load(Host.address, .memory(Host.state, StateLayout.codeBase))
-            // The displacement counts from the end of the instruction; the sum may not fit.
-            let sum = Int64(displacement) + Int64(operation.next)
-            if let short = Int32(exactly: sum) {
-                code.lea(Host.address, .memory(Host.address, short), wide: wide)
-            } else {
-                code.lea(Host.address, .memory(Host.address, operation.next))
-                code.lea(Host.address, .memory(Host.address, displacement), wide: wide)
-            }
-        } else {
-            let hasBase = i.pointee.base != UInt8(TZ_ZERO_OFFSET)
-            let hasIndex = i.pointee.index != UInt8(TZ_ZERO_OFFSET)
-            var base: UInt8 = 0
-            var index: UInt8 = 0
-            if hasBase { base = temporary(i.pointee.base / 8, Host.address, loads: true) }
-            if hasIndex { index = temporary(i.pointee.index / 8, Host.spare, loads: true) }
-            let operand: HostOperand =
-                switch (hasBase, hasIndex) {
-                case (true, true): .indexed(base, index, i.pointee.scale, displacement)
-                case (true, false): .memory(base, displacement)
-                case (false, true): .scaled(index, i.pointee.scale, displacement)
-                case (false, false): .absolute(displacement)
-                }
-            code.lea(Host.address, operand, wide: wide)
-        }
+        emitSum(i, before: distance, next: operation.next, into: Host.address, wide: i.pointee.address_mask == .max)
         if i.pointee.address_mask == 0xffff { code.load(Host.address, .register(Host.address), width: 2) }
         guard mode.width == 8 else { return }
         let segment = i.pointee.segment
@@ -72,20 +45,56 @@ extension BlockEncoder {
         }
     }
 
+    /// Base, scaled index and displacement, less a distance, into a register; 32 bits of it unless `wide`. Uses the address and
+    /// the spare register.
+    private mutating func emitSum(
+        _ i: UnsafeMutablePointer<tz_instruction>, before distance: Int32, next: Int32, into sum: UInt8, wide: Bool
+    ) {
+        let displacement = i.pointee.displacement &- distance
+        if i.pointee.base == UInt8(TZ_RIP_OFFSET) {
+            code.load(Host.address, .memory(Host.state, StateLayout.codeBase))
+            // The displacement counts from the end of the instruction; the sum may not fit.
+            if let short = Int32(exactly: Int64(displacement) + Int64(next)) {
+                return code.lea(sum, .memory(Host.address, short), wide: wide)
+            }
+            code.lea(Host.address, .memory(Host.address, next))
+            return code.lea(sum, .memory(Host.address, displacement), wide: wide)
+        }
+        let hasBase = i.pointee.base != UInt8(TZ_ZERO_OFFSET)
+        let hasIndex = i.pointee.index != UInt8(TZ_ZERO_OFFSET)
+        var base: UInt8 = 0
+        var index: UInt8 = 0
+        if hasBase { base = temporary(i.pointee.base / 8, Host.address, loads: true) }
+        if hasIndex { index = temporary(i.pointee.index / 8, Host.spare, loads: true) }
+        switch (hasBase, hasIndex) {
+        case (true, true): code.lea(sum, .indexed(base, index, i.pointee.scale, displacement), wide: wide)
+        // A move between registers costs less than an addition of nothing.
+        case (true, false) where displacement == 0 && wide: if base != sum { code.move(sum, base) }
+        case (true, false): code.lea(sum, .memory(base, displacement), wide: wide)
+        case (false, true): code.lea(sum, .scaled(index, i.pointee.scale, displacement), wide: wide)
+        case (false, false): code.lea(sum, .absolute(displacement), wide: wide)
+        }
+    }
+
     mutating func emitLEA(_ operation: Operation) {
         let i = operation.instruction
-        emitAddress(operation)
         let number = i.pointee.reg / 8
+        if i.pointee.width >= 4, i.pointee.address_mask != 0xffff {
+            // The narrower of address and operand counts.
+            let wide = i.pointee.address_mask == .max && i.pointee.width == 8
+            emitSum(i, before: 0, next: operation.next, into: Self.host(number) ?? Host.address, wide: wide)
+            return writeBack(number, Host.address)
+        }
+        emitAddress(operation)
         if i.pointee.width == 2 {
             let register = temporary(number, Host.spare, loads: true)
             var encoding = HostEncoding(0x8b)
             encoding.operandSize = true
             code.instruction(encoding, reg: register, .register(Host.address))
             writeBack(number, register)
-        } else if let host = Self.host(number) {
-            code.instruction(HostEncoding(0x8b, w: i.pointee.width == 8), reg: host, .register(Host.address))
         } else {
-            if i.pointee.width == 4 { code.instruction(HostEncoding(0x8b), reg: Host.address, .register(Host.address)) }
+            let register = Self.host(number) ?? Host.address
+            if register != Host.address { code.instruction(HostEncoding(0x8b), reg: register, .register(Host.address)) }
             writeBack(number, Host.address)
         }
     }

@@ -125,9 +125,12 @@ extension Translator: CodeObserver {
         guard let translation = block.pointee.translation?.assumingMemoryBound(to: Translation.self) else { return }
         block.pointee.translation = nil
         while translation.pointee.firstIncoming >= 0 { cut(translation.pointee.firstIncoming) }
-        // Indirect jumps may still find it: they leave right there.
+        // Indirect jumps may still find it: they leave right there, behind the load of `code_base`.
         var landing = HostAssembler(at: translation.pointee.landing)
-        landing.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_LANDING))
+        landing.load(Host.address, JumpTable.codeBase)
+        landing.move32(
+            Host.spare,
+            immediate: UInt32(TZ_LEFT_BY_LANDING) | translation.pointee.offset << UInt32(TZ_LEFT_OFFSET_SHIFT))
         landing.jump(to: code.gates.exitSaved)
     }
 

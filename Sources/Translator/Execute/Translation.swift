@@ -13,7 +13,7 @@ struct Translation {
     var gates: OpenGates
     /// What it changes before the last place that shows inherited flags.
     var headRegisters: UInt16
-    /// Where indirect jumps and the dispatcher enter: R9 holds RIP, flags are saved.
+    /// Where indirect jumps enter: R10 names the entry of the jump table, and flags are saved.
     var landing: UnsafeMutablePointer<UInt8>
     /// The end of its code; it begins at `landing`.
     var end: UnsafeMutablePointer<UInt8>
@@ -24,6 +24,8 @@ struct Translation {
     var placedEpoch: UInt64 = 0
 
     var mode: BlockMode { BlockMode(block.pointee.mode) }
+    /// Where in its page it begins.
+    var offset: UInt32 { UInt32(truncatingIfNeeded: block.pointee.address & 0xfff) }
     var isUser: Bool { mode.isUser }
     /// From the first byte of its code to the last.
     var span: UInt64 { trace.end - block.pointee.address }

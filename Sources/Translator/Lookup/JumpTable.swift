@@ -9,6 +9,13 @@ import X86
 struct JumpTable {
     static let count = Int(TZ_JUMP_ENTRIES)
 
+    // Generated code finds an entry by eighths of its offset in the table, in the spare register.
+    static let key = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable)
+    static let landing = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 8)
+    static let codeBase = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 16)
+    /// Such eighths of all entries.
+    static let mask = Int32(count - 1) * 4
+
     // SAFETY: `count` entries in the allocation of the vCPU's state, which outlives its translator.
     private let entries: UnsafeMutablePointer<tz_jump_entry>
     private let state: UnsafeMutablePointer<tz_cpu>
@@ -17,7 +24,7 @@ struct JumpTable {
         self.state = state
         let table = UnsafeMutableRawPointer(state) + SoftwareCPU.jumpTableOffset
         entries = table.bindMemory(to: tz_jump_entry.self, capacity: Self.count)
-        entries.initialize(repeating: tz_jump_entry(key: 0, landing: nil), count: Self.count)
+        entries.initialize(repeating: tz_jump_entry(), count: Self.count)
         state.pointee.translated.jump_table = entries
         restart()
     }
@@ -28,9 +35,11 @@ struct JumpTable {
         tz_jump_salt(state, UInt64(mode), state.pointee.translated.code_salt)
     }
 
-    @inline(__always) func insert(_ landing: UnsafePointer<UInt8>, at rip: UInt64, mode: UInt8) {
-        let index = Int(truncatingIfNeeded: (rip ^ rip >> 12) & UInt64(Self.count - 1))
-        entries[index] = tz_jump_entry(key: rip ^ salt(mode: mode), landing: landing)
+    @inline(__always) func insert(
+        _ landing: UnsafePointer<UInt8>, at rip: UInt64, base: UInt64, mode: UInt8
+    ) {
+        let index = Int(truncatingIfNeeded: rip & UInt64(Self.count - 1))
+        entries[index] = tz_jump_entry(key: rip ^ salt(mode: mode), landing: landing, code_base: base, reserved: 0)
     }
 
     /// Forgets the entries for user code, supervisor code, or both.
@@ -41,7 +50,7 @@ struct JumpTable {
         let generations = state.pointee.translated.jump_generations
         guard generations.0 == 0 || generations.1 == 0 else { return }
         restart()
-        entries.update(repeating: tz_jump_entry(key: 0, landing: nil), count: Self.count)
+        entries.update(repeating: tz_jump_entry(), count: Self.count)
     }
 
     private func restart() { state.pointee.translated.jump_generations = (1 << 56, 1 << 56) }

@@ -49,7 +49,8 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     package static let tlbOffset = (MemoryLayout<tz_cpu>.size + 63) & ~63
     package static let jumpTableOffset = (tlbOffset + TLB.size + 63) & ~63
     /// Bytes reserved for it; nothing here touches them.
-    package static let jumpTableSize = 1 << 18
+    package static let jumpTableSize = Int(TZ_JUMP_ENTRIES) * MemoryLayout<tz_jump_entry>.stride
+    private static let stackSize = Int(TZ_STACK_BELOW_STATE)
 
     /// What other threads ask of this vCPU's decoded code and TLB.
     let requests = CodeRequests()
@@ -62,9 +63,10 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
         let alarm = Alarm()
         self.alarm = alarm
         let stateSize = Self.tlbOffset
-        // Generated code finds everything at fixed distances from the state.
-        let memory = UnsafeMutableRawPointer.allocate(
-            byteCount: Self.jumpTableOffset + Self.jumpTableSize, alignment: 64)
+        // Generated code finds everything at fixed distances from the state, its stack included.
+        let memory =
+            UnsafeMutableRawPointer.allocate(
+                byteCount: Self.stackSize + Self.jumpTableOffset + Self.jumpTableSize, alignment: 64) + Self.stackSize
         memory.initializeMemory(as: UInt8.self, repeating: 0, count: stateSize)
         let state = memory.bindMemory(to: tz_cpu.self, capacity: 1)
         self.state = state
@@ -90,7 +92,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     }
 
     deinit {
-        UnsafeMutableRawPointer(state).deallocate()
+        (UnsafeMutableRawPointer(state) - Self.stackSize).deallocate()
     }
 
     /// RESET: everything but memory.
