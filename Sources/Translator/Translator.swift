@@ -175,7 +175,8 @@ final class Translator {
         let translation = code.add(
             Translation(
                 trace: trace, entries: encoder.entries, gates: encoder.openedGates,
-                headRegisters: FlagPlan.headRegisters(operations), landing: landing, end: encoder.code.cursor))
+                headRegisters: FlagPlan.headRegisters(operations),
+                landingRegisters: encoder.headRegisters(operations), landing: landing, end: encoder.code.cursor))
         block.pointee.translation = UnsafeMutableRawPointer(translation)
         statistics.blocksTranslated += 1
         let linear = state.pointee.rip
@@ -198,7 +199,9 @@ final class Translator {
         let mode = translation.pointee.block.pointee.mode
         place(translation, at: rip)
         let base = rip &- UInt64(translation.pointee.offset)
-        jumps.insert(code.executable(translation.pointee.landing), at: rip, base: base, mode: mode)
+        jumps.insert(
+            code.executable(translation.pointee.landing), headRegisters: translation.pointee.landingRegisters, at: rip,
+            base: base, mode: mode)
         guard tz_open_lookups(state, jumps.salt(mode: mode)) else {
             // Attention is asked for again, perhaps until the guest has got on: a blocked NMI does that.
             interpretBlock(limit &- state.pointee.instructions)
@@ -237,6 +240,7 @@ final class Translator {
             }
         case Int(TZ_LEFT_BY_LANDING):
             state.pointee.rip = state.pointee.translated.exit_value &+ UInt64(left >> UInt32(TZ_LEFT_OFFSET_SHIFT))
+            recoverFlagsAtLanding()
         case Int(TZ_LEFT_BY_BUDGET):
             guard let block = UnsafePointer<Block>(bitPattern: UInt(state.pointee.translated.exit_value)) else { break }
             state.pointee.instructions &-= UInt64(block.pointee.count)

@@ -145,7 +145,8 @@ typedef struct tz_jump_entry {
     uint64_t key;
     const void *_Nullable landing;
     uint64_t code_base;       // of the translation at that address
-    uint64_t reserved;
+    uint32_t head_registers;  // what it changes while it may show flags that follow from registers
+    uint32_t reserved;
 } tz_jump_entry;
 
 enum { TZ_JUMP_ENTRIES = 1 << 14 };

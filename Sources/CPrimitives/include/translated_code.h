@@ -96,12 +96,14 @@ static inline uint64_t tz_jump_salt(const tz_cpu *_Nonnull state, uint64_t mode,
     return state->translated.jump_generations[is_user] | mode << 48 | code_salt;
 }
 
-// The table's entry for the translation at `rip` under a salt, with lookups opened for its mode; null if there is none, or
+// The table's entry for the translation at `rip` under a salt, with lookups opened for its mode and flags in the state; null if there is none, or
 // if attention is asked for.
 static inline const tz_jump_entry *_Nullable tz_find_entry(tz_cpu *_Nonnull state, uint64_t rip, uint64_t salt) {
     tz_translated *t = &state->translated;
     const tz_jump_entry *entry = &t->jump_table[rip & (TZ_JUMP_ENTRIES - 1)];
-    return entry->key == (rip ^ salt) && tz_open_lookups(state, salt) ? entry : NULL;
+    if (entry->key != (rip ^ salt) || !tz_open_lookups(state, salt)) return NULL;
+    t->flag_source = 0;
+    return entry;
 }
 
 #endif

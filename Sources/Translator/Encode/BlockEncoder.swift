@@ -41,6 +41,8 @@ struct Edge {
     /// The jump is conditional and leads to code out of line that prepares for the target.
     var needsPreparation = false
     var isBackward = false
+    /// No jump: a lookup, which flags come from.
+    var isLookup = false
 }
 
 /// The gates to registers that blocks call before their first instruction.
@@ -80,6 +82,11 @@ struct BlockEncoder: ~Copyable {
     var savedFlags = false
     var slowPaths: [SlowPath] = []
     var edges: [Edge] = []
+    /// The registers from which the flags follow at the lookup at hand; 0 if they are in the state.
+    var lookupRegisters: UInt16 = 0
+    /// Jumps to where flags are saved before a lookup's target is entered.
+    var flagRescues: [(displacement: UnsafeMutablePointer<UInt8>, rejoin: UnsafeMutablePointer<UInt8>, producer: Int8)] =
+        []
     var sites: [Site] = []
     /// Retired instructions are counted, and a budget ends the run.
     let counts: Bool
@@ -405,6 +412,7 @@ struct BlockEncoder: ~Copyable {
             emitGateCall(slow.operation, flags: flags)
             if let rejoin = slow.rejoin { code.jump(to: rejoin) } else { emitProceed() }
         }
+        emitFlagRescues()
         for n in firstEdge..<edges.count where edges[n].needsPreparation {
             code.land(edges[n].displacement)
             hostFlags = true

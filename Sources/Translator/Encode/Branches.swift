@@ -88,7 +88,9 @@ extension BlockEncoder {
             HostEncoding(0x33, w: true), reg: Host.address, .memory(Host.state, StateLayout.jumpSalt))
         code.instruction(HostEncoding(0x3b, w: true), reg: Host.address, JumpTable.key)
         slowPaths.append(
-            SlowPath(displacement: code.jump(if: Condition.notEqual), operation: operation, flags: .saved))
+            SlowPath(
+                displacement: code.jump(if: Condition.notEqual), operation: operation, flags: destroyedFlags))
+        emitHandOverFlags()
     }
 
     private mutating func emitJumpToLanding() { code.instruction(HostEncoding(0xff), reg: 4, JumpTable.landing) }
@@ -98,23 +100,23 @@ extension BlockEncoder {
         let released = i.pointee.form == OperandForm.i.rawValue ? Int32(i.pointee.immediate & 0xffff) : 0
         emitReach(operation, .popped, size: Int32(i.pointee.width), write: false)
         code.load(Host.address, operand, width: i.pointee.width)
-        saveFlags()
+        emitFlagsForLookup(operation)
         hostFlags = false
         emitLookup(operation)
         emitMoveStackPointer(Int32(i.pointee.width) + released, entryInSpare: true)
         emitJumpToLanding()
     }
 
-    /// The target of an indirect jump or call into R9, with flags saved.
+    /// The target of an indirect jump or call into R9, with the flags seen to.
     private mutating func emitTarget(_ operation: Operation) {
         let i = operation.instruction
         if i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0 {
             let width = i.pointee.width
             emitReach(operation, .operand, size: Int32(width), write: false, shares: false)
             code.load(Host.address, operand, width: width)
-            saveFlags()
+            emitFlagsForLookup(operation)
         } else {
-            saveFlags()
+            emitFlagsForLookup(operation)
             let number = i.pointee.rm / 8
             if let host = Self.host(number) {
                 code.load(Host.address, .register(host), width: i.pointee.width)

@@ -40,41 +40,58 @@ struct EdgeFlags {
 }
 
 extension BlockEncoder {
-    /// The landing (the way in for indirect jumps, with the jump table's entry in R10 and flags saved in the state), the other
-    /// ways in, and the gates.
+    /// The landing (the way in for indirect jumps, with the jump table's entry in R10), the other ways in, and the gates.
+    /// Whoever comes by the landing has said in `flag_source` where the flags are.
     mutating func emitEntries(_ operations: [Operation]) {
         let inherits = operations.first?.inheritsFlags ?? false
         code.load(Host.address, JumpTable.codeBase)
         code.store(Host.address, .memory(Host.state, StateLayout.codeBase))
+        if isOpenToFlags(operations) {
+            let start = code.cursor
+            (hostFlags, savedFlags) = (!inherits, false)
+            entries = Entries(at: start)
+            if inherits { entries.inheritingEntry = start }
+            return
+        }
         entries.savedEntry = code.cursor
         entries.savedOpenEntry = code.cursor
-        let isOpen = openedGates.isEmpty
-        // Gates and the budget's end have them from the host's.
-        if counts || !isOpen || operations.first?.keepsFlags ?? true { emitFlagsFromState() }
-        hostFlags = true
-        savedFlags = false
+        emitFlagsFromState()
+        (hostFlags, savedFlags) = (true, false)
         entries.entry = code.cursor
         emitVectorGates(operations)
         entries.openEntry = code.cursor
         guard inherits else { return }
-        if !isOpen { saveFlags() }
+        saveFlags()
         emitFlagSource(0)
         entries.inheritingEntry = code.cursor
-        hostFlags = false
-        savedFlags = false
+        (hostFlags, savedFlags) = (false, false)
+    }
+
+    /// The landing needs no flags, wherever they are: neither a gate, nor the budget's end, nor the trace itself does.
+    private func isOpenToFlags(_ operations: [Operation]) -> Bool {
+        !counts && openedGates.isEmpty && !(operations.first?.keepsFlags ?? true)
+    }
+
+    /// What the trace changes before the last place that may show the flags with which the landing is reached; all registers if
+    /// the landing takes flags from the state alone.
+    func headRegisters(_ operations: [Operation]) -> UInt32 {
+        isOpenToFlags(operations) ? UInt32(FlagPlan.headRegisters(operations)) : .max
     }
 
     /// The ways in that do not lie on that of the landing.
     mutating func emitOtherEntries(_ operations: [Operation]) {
-        guard !openedGates.isEmpty else {
+        if isOpenToFlags(operations) {
             guard let inheriting = entries.inheritingEntry else { return }
             entries.entry = code.cursor
             entries.openEntry = code.cursor
             (hostFlags, savedFlags) = (true, false)
             saveFlags()
+            entries.savedEntry = code.cursor
+            entries.savedOpenEntry = code.cursor
             emitFlagSource(0)
             return code.jump(to: inheriting)
         }
+        guard !openedGates.isEmpty else { return }
         // Behind the gates, with the flags in the state.
         entries.savedOpenEntry = code.cursor
         if counts || operations.first?.keepsFlags ?? true { emitFlagsFromState() }
@@ -84,6 +101,50 @@ extension BlockEncoder {
         } else {
             code.jump(to: entries.openEntry)
         }
+    }
+
+    /// Says where the flags are for whoever is reached next by a lookup: in the state, where they are put unless they follow from
+    /// registers. What the target makes of those is not known before the table's entry is.
+    mutating func emitFlagsForLookup(_ operation: Operation) {
+        lookupRegisters = 0
+        let follows = operation.recipeRegisters != 0 && !operation.recipeLacksCarry && operation.producer >= 0
+        if savedFlags || !follows {
+            saveFlags()
+            return emitFlagSource(0)
+        }
+        lookupRegisters = operation.recipeRegisters
+        emitFlagSource(Link.source(firstLink + edges.count))
+        edges.append(
+            Edge(
+                displacement: code.cursor, target: 0, crossesPages: false, mask: .max,
+                flags: EdgeFlags(
+                    inHost: false, inState: false, operation: UInt8(truncatingIfNeeded: index),
+                    registers: lookupRegisters, lacksCarry: false), isLookup: true))
+    }
+
+    /// With an entry of the jump table in R10: saves flags that the entry's trace may lose.
+    mutating func emitHandOverFlags() {
+        guard lookupRegisters != 0 else { return }
+        code.instruction(HostEncoding(0xf7), reg: 0, JumpTable.headRegisters)
+        code.int32(Int32(lookupRegisters))
+        let displacement = code.jump(if: Condition.notEqual)
+        flagRescues.append((displacement, code.cursor, producer))
+    }
+
+    /// Out of line, flags that a jump's target may lose are made anew and saved.
+    mutating func emitFlagRescues() {
+        for rescue in flagRescues {
+            code.land(rescue.displacement)
+            let entry = HostOperand.memory(Host.state, StateLayout.scratch)
+            code.store(Host.spare, entry)
+            producer = rescue.producer
+            (hostFlags, savedFlags) = (false, false)
+            saveFlags()
+            emitFlagSource(0)
+            code.load(Host.spare, entry)
+            code.jump(to: rescue.rejoin)
+        }
+        flagRescues.removeAll(keepingCapacity: true)
     }
 
     private mutating func emitFlagSource(_ value: UInt32) {

@@ -3,9 +3,10 @@
 import CPrimitives
 
 extension BlockEncoder {
-    /// Leads an edge to a stub of its own, which is emitted here; returns where that begins.
+    /// Leads an edge to a stub of its own, which is emitted here; returns where that begins. A lookup has none.
     mutating func emitStub(_ edge: Edge, link number: Int32) -> UnsafeMutablePointer<UInt8> {
         let stub = code.cursor
+        if edge.isLookup { return stub }
         HostAssembler.patch(edge.displacement, to: stub)
         code.leave(byLink: number, gates, flagsInHost: edge.flags.inHost)
         return stub

@@ -14,6 +14,9 @@ extension Translator {
         recoverFlags(at: instruction, behind: behind, in: translation.pointee.trace)
     }
 
+    /// The same for those that an indirect jump handed over to a trace that is gone.
+    func recoverFlagsAtLanding() { state.pointee.arithmetic = inheritedFlags() }
+
     /// Puts the flags before an instruction, or behind it, into the state, from the registers as they are.
     private func recoverFlags(at instruction: UnsafePointer<tz_instruction>, behind: Int, in trace: Trace) {
         lowering.lower(trace, into: &operations)

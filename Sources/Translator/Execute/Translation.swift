@@ -13,7 +13,9 @@ struct Translation {
     var gates: OpenGates
     /// What it changes before the last place that shows inherited flags.
     var headRegisters: UInt16
-    /// Where indirect jumps enter: R10 names the entry of the jump table, and flags are saved.
+    /// The same for its landing; all if that takes flags from the state alone.
+    var landingRegisters: UInt32
+    /// Where indirect jumps enter: R10 names the entry of the jump table, `flag_source` says where the flags are.
     var landing: UnsafeMutablePointer<UInt8>
     /// The end of its code; it begins at `landing`.
     var end: UnsafeMutablePointer<UInt8>

@@ -15,6 +15,8 @@ struct RecordedBlock {
     }
 
     struct Exit {
+        /// The number of its link.
+        var link: Int
         var target: UInt64
         /// It led to a block when it was last looked at.
         var isLinked: Bool
@@ -86,7 +88,6 @@ final class TranslationJournal: @unchecked Sendable {
     private let recorder: TranslationRecorder
     private unowned let translator: Translator
     private var blocks: [RecordedBlock] = []
-    private var firstLinks: [Int] = []
     // SAFETY: one counter for each translation that code memory has room for, owned by this object; generated code adds to
     // them, and the translator whose code it is holds this object.
     private let counters: UnsafeMutablePointer<UInt64>
@@ -116,10 +117,11 @@ final class TranslationJournal: @unchecked Sendable {
                 key: RecordedBlock.Key(
                     linear: linear, mode: block.pointee.mode, guest: guest),
                 physical: block.pointee.address, blockCount: trace.count, counts: counts, source: source,
-                exits: edges.map {
-                    RecordedBlock.Exit(target: page &+ UInt64(bitPattern: Int64($0.target)), isLinked: false)
+                exits: edges.enumerated().filter { !$1.isLookup }.map { number, edge in
+                    RecordedBlock.Exit(
+                        link: firstLink + number, target: page &+ UInt64(bitPattern: Int64(edge.target)),
+                        isLinked: false)
                 }))
-        firstLinks.append(firstLink)
     }
 
     /// Hands over what there is, before code memory is emptied or when all is over.
@@ -128,11 +130,11 @@ final class TranslationJournal: @unchecked Sendable {
             blocks[n].executions = counters[n]
             counters[n] = 0
             for exit in blocks[n].exits.indices {
-                blocks[n].exits[exit].isLinked = translator.code.links[firstLinks[n] + exit].destination != nil
+                let link = blocks[n].exits[exit].link
+                blocks[n].exits[exit].isLinked = translator.code.links[link].destination != nil
             }
         }
         recorder.take(blocks)
         blocks.removeAll(keepingCapacity: true)
-        firstLinks.removeAll(keepingCapacity: true)
     }
 }

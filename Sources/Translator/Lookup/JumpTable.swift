@@ -13,6 +13,7 @@ struct JumpTable {
     static let key = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable)
     static let landing = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 8)
     static let codeBase = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 16)
+    static let headRegisters = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 24)
     /// Such eighths of all entries.
     static let mask = Int32(count - 1) * 4
 
@@ -36,10 +37,11 @@ struct JumpTable {
     }
 
     @inline(__always) func insert(
-        _ landing: UnsafePointer<UInt8>, at rip: UInt64, base: UInt64, mode: UInt8
+        _ landing: UnsafePointer<UInt8>, headRegisters: UInt32, at rip: UInt64, base: UInt64, mode: UInt8
     ) {
         let index = Int(truncatingIfNeeded: rip & UInt64(Self.count - 1))
-        entries[index] = tz_jump_entry(key: rip ^ salt(mode: mode), landing: landing, code_base: base, reserved: 0)
+        entries[index] = tz_jump_entry(
+            key: rip ^ salt(mode: mode), landing: landing, code_base: base, head_registers: headRegisters, reserved: 0)
     }
 
     /// Forgets the entries for user code, supervisor code, or both.
