@@ -12,9 +12,9 @@ extension Operation {
         let i = instruction
         func mask(_ offset: UInt8) -> UInt16 { 1 << UInt16(offset / 8) }
         switch kind {
-        case .nothing, .clearInterrupts, .setInterrupts, .swapGS, .jump, .jumpIf: return 0
+        case .nothing, .clearInterrupts, .setInterrupts, .swapGS, .jump, .jumpIf, .jumpIndirect: return 0
         case .lea: return mask(i.pointee.reg)
-        case .push, .call: return 1 << 4
+        case .push, .call, .callIndirect, .ret: return 1 << 4
         case .pop: return 1 << 4 | mask(i.pointee.rm)
         case .leave: return 1 << 4 | 1 << 5
         case .compute, .access: break
