@@ -123,7 +123,7 @@ GATE void tz_translated_step_lost(void) { CODE(STATE_OF_CALL STORE_RAX "movb $1,
 // Called by assembly alone. It touches no vector registers: they may be the guest's.
 __attribute__((used, target("general-regs-only"))) static const tz_jump_entry *next_entry(tz_cpu *state) __asm__("tz_translated_next");
 static const tz_jump_entry *next_entry(tz_cpu *state) {
-    bool is_plain = ((state->shadow & (TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)) | state->breakpoints | state->alignment_checks |
+    bool is_plain = ((state->shadow & (TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)) | (state->breakpoints & TZ_STEPS) | state->alignment_checks |
                      state->trap_after) == 0 &&
                     state->plain_code && (state->cpl & 1) == state->cpl >> 1;
     // Flags that were nowhere at the gate are worked out first.
@@ -131,6 +131,10 @@ static const tz_jump_entry *next_entry(tz_cpu *state) {
     uint64_t mode = state->code_mode | (uint64_t)state->tlb_context << 4;
     const tz_jump_entry *entry = tz_find_entry(state, state->rip, tz_jump_salt(state, mode, state->translated.code_salt));
     if (!entry) return NULL;
+    if (state->breakpoints == TZ_RESUMES) {
+        state->system_flags &= ~(uint64_t)TZ_RFLAGS_RF;
+        state->breakpoints = 0;
+    }
     // The instruction at the gate has retired, those behind it in its block have not.
     state->translated.counted += 1 - (int64_t)state->translated.behind;
     return entry;

@@ -11,18 +11,22 @@ final class Translator {
     let cpu: SoftwareCPU
     let state: UnsafeMutablePointer<tz_cpu>
     let lowering: Lowering
-    var code: CodeMemory
+    // All of it belongs to one thread and to functions that do not call each other back: looking for overlapping accesses at run
+    // time would take a tenth of a fault's time.
+    @exclusivity(unchecked) var code: CodeMemory
     let jumps: JumpTable
-    var operations: [Operation] = []
+    @exclusivity(unchecked) var operations: [Operation] = []
+    /// The operations of the trace whose flags were worked out last.
+    @exclusivity(unchecked) var recovered: (trace: UnsafeMutablePointer<Block>?, operations: [Operation]) = (nil, [])
     /// What holds until addresses lead elsewhere.
-    var mobility = Mobility()
-    var statistics = TranslationStatistics()
-    private(set) var times: StageTimes
+    @exclusivity(unchecked) var mobility = Mobility()
+    @exclusivity(unchecked) var statistics = TranslationStatistics()
+    @exclusivity(unchecked) private(set) var times: StageTimes
     /// Takes what is translated, if anybody wants it.
     private(set) var journal: TranslationJournal?
     let performanceMap: PerformanceMap?
     /// The link that generated code was left by, to be led to the next block.
-    var pendingLink: Int32 = -1
+    @exclusivity(unchecked) var pendingLink: Int32 = -1
 
     /// The address of what polls load from, the same for all; 0 if the host gave no memory.
     private static let pollPages = UInt(bitPattern: tz_translated_poll_pages())
@@ -31,9 +35,9 @@ final class Translator {
     private static let longestRun: UInt64 = 1 << 62
     private let threshold: UInt32
     /// Generated code counts instructions.
-    private var counts = false
+    @exclusivity(unchecked) private var counts = false
     /// Instructions have retired that nobody counted.
-    private(set) var hasRunUncounted = false
+    @exclusivity(unchecked) private(set) var hasRunUncounted = false
 
     /// Makes a translator for a vCPU, whose blocks are translated after they were interpreted `threshold` times.
     init(_ cpu: SoftwareCPU, threshold: UInt32, _ observation: TranslationObservation) throws(EngineError) {
@@ -83,6 +87,7 @@ final class Translator {
                 times.end(.events)
                 if let exit { return exit }
             }
+            cpu.beginInstruction()
             guard cpu.runsPlainly else {
                 interpretBlock(remaining)
                 continue

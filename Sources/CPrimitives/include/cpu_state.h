@@ -117,6 +117,9 @@ enum {
 enum { TZ_ACTIVE, TZ_HALTED, TZ_SHUTDOWN, TZ_WAIT_FOR_SIPI };
 
 // tz_cpu.shadow: interruptibility, as VMX encodes it (SDM volume 3, table 25-3)
+// What RFLAGS and DR7 ask of the next instruction: DR7 enables any breakpoint or RFLAGS.TF is set, so that each goes the slow
+// way; or nothing but RFLAGS.RF is set, which its beginning clears.
+enum { TZ_STEPS = 1, TZ_RESUMES = 2, TZ_RFLAGS_RF = 1 << 16 };
 enum { TZ_SHADOW_STI = 1 << 0, TZ_SHADOW_MOV_SS = 1 << 1, TZ_SHADOW_NMI = 1 << 3 };
 
 // tz_cpu.code_mode, and the mode of a block, which has the TLB context in bits 5:4
@@ -222,7 +225,7 @@ typedef struct tz_cpu {
     uint8_t alignment_checks;    // CR0.AM and RFLAGS.AC and CPL 3
     uint8_t flat_segments;       // bit n: segment n is usable, flat (base 0, limit 4 GiB), readable, and writable if data
     uint8_t debugging;           // TZ_DEBUG_*: a debugger outside of the guest wants the slow path
-    uint8_t breakpoints;         // DR7 enables any breakpoint, or RFLAGS.TF is set: single-step slow path
+    uint8_t breakpoints;         // TZ_STEPS or TZ_RESUMES
     uint8_t trap_after;          // a #DB trap is pending after this instruction (I/O or data breakpoint, TF)
     uint8_t tracing;             // every instruction is traced: one at a time
 

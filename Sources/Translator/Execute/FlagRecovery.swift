@@ -19,11 +19,12 @@ extension Translator {
 
     /// Puts the flags before an instruction, or behind it, into the state, from the registers as they are.
     private func recoverFlags(at instruction: UnsafePointer<tz_instruction>, behind: Int, in trace: Trace) {
-        lowering.lower(trace, into: &operations)
+        recall(trace)
+        let operations = recovered.operations
         guard let place = operations.firstIndex(where: { UnsafePointer($0.instruction) == instruction }) else { return }
         let index = place + behind
         guard let recipe = FlagRecipe(before: index, in: operations, inherits: true), recipe.isKnown else { return }
-        state.pointee.arithmetic = flags(by: recipe)
+        state.pointee.arithmetic = flags(by: recipe, of: operations)
     }
 
     /// The flags with which the trace was entered. Whatever became of the trace that they come from meanwhile,
@@ -35,12 +36,20 @@ extension Translator {
         let link = code.links + number
         let place = UInt64(UInt(bitPattern: code.executable(link.pointee.displacement)))
         guard let source = code.translation(at: place) else { return saved }
-        lowering.lower(source.pointee.trace, into: &operations)
+        recall(source.pointee.trace)
+        let operations = recovered.operations
         let behind = Int(link.pointee.flags.operation) + 1
         guard behind <= operations.count,
             let recipe = FlagRecipe(before: behind, in: operations, inherits: false)
         else { return saved }
-        return flags(by: recipe)
+        return flags(by: recipe, of: operations)
+    }
+
+    /// Has the operations of a trace in `recovered`: faults come again and again from the same.
+    private func recall(_ trace: Trace) {
+        guard recovered.trace != trace[0] else { return }
+        lowering.lower(trace, into: &recovered.operations)
+        recovered.trace = trace[0]
     }
 
     /// The same for an instruction that a signal stopped.
@@ -66,7 +75,7 @@ extension Translator {
 
     private static let carryFlag: UInt64 = 1 << 8
 
-    private func flags(by recipe: FlagRecipe) -> UInt64 {
+    private func flags(by recipe: FlagRecipe, of operations: [Operation]) -> UInt64 {
         if recipe.producer < 0 { return inheritedFlags() }
         let known = flags(of: operations[recipe.producer])
         let carry: UInt64 =

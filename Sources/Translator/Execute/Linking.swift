@@ -139,6 +139,7 @@ extension Translator: CodeObserver {
         journal?.hand()
         performanceMap?.forget(ObjectIdentifier(self))
         code.removeAll()
+        recovered.trace = nil
         // Links get new numbers.
         state.pointee.translated.flag_source = 0
         mobility[true].removeAll()

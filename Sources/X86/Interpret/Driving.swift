@@ -40,6 +40,9 @@ extension SoftwareCPU {
         return special == 0 && state.pointee.plain_code != 0 && cpl & 1 == cpl >> 1
     }
 
+    /// What comes next is executed, and not an interrupt.
+    @inline(__always) package func beginInstruction() { CPU(state).beginInstruction() }
+
     /// Interprets the block at RIP, or its first `remaining` instructions.
     package func interpretBlock(_ remaining: UInt64) { _ = step(remaining) }
 

@@ -75,6 +75,7 @@ extension SoftwareCPU {
         let cpu = CPU(state)
         var count = Int(min(UInt64(block.pointee.count), remaining))
         if !cpu.in64BitMode { count = min(count, try instructionsWithinLimit(block)) }
+        cpu.beginInstruction()
         let stepping = state.pointee.breakpoints != 0
         let shadow = state.pointee.shadow & Self.instructionShadow
         let tracing = state.pointee.tracing != 0

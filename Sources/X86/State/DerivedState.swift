@@ -102,9 +102,17 @@ extension CPU {
         translation.pointee.watching =
             _slowPath(dr7 & DR7.enables != 0)
             && (0..<4).contains { DR7.isEnabled(dr7, $0) && DR7.condition(dr7, $0) & 1 != 0 }
-        let stepping = flags & (RFLAGS.tf | RFLAGS.rf) != 0 || dr7 & DR7.enables != 0
-        state.pointee.breakpoints = stepping ? 1 : 0
+        let stepping = flags & RFLAGS.tf != 0 || dr7 & DR7.enables != 0
+        let resuming = flags & RFLAGS.rf != 0
+        state.pointee.breakpoints = UInt8(stepping ? TZ_STEPS : resuming ? TZ_RESUMES : 0)
         updateTranslationContext()
+    }
+
+    /// The next instruction begins: RFLAGS.RF, where nothing else makes it go the slow way, has done its work.
+    @inline(__always) func beginInstruction() {
+        guard state.pointee.breakpoints == UInt8(TZ_RESUMES) else { return }
+        state.pointee.system_flags &= ~RFLAGS.rf
+        state.pointee.breakpoints = 0
     }
 
     /// A usable segment that `checkedLinearAddress` need not look at again: expand-up data that is writable, or code that
