@@ -34,7 +34,7 @@ WITHOUT_VECTORS static const tz_jump_entry *transfer(tz_cpu *state, uint64_t rip
                        : (state->cr4 & CR4_SMAP && flags & RFLAGS_AC) ? TZ_TLB_SUPERVISOR_AC
                                                                          : TZ_TLB_SUPERVISOR;
     // Both sides are 64-bit code.
-    const tz_jump_entry *entry = tz_find_entry(state, rip, tz_jump_salt(state, 8 | context << 4, 0));
+    const tz_jump_entry *entry = tz_find_entry(state, rip, context);
     if (!entry) return NULL;
     tz_tlb_entry *tables = state->tlb;
     state->tlb_read = tables + (TZ_TLB_READ * TZ_TLB_CONTEXTS + context) * TZ_TLB_ENTRIES;

@@ -128,8 +128,7 @@ static const tz_jump_entry *next_entry(tz_cpu *state) {
                     state->plain_code && (state->cpl & 1) == state->cpl >> 1;
     // Flags that were nowhere at the gate are worked out first.
     if (!is_plain || state->translated.flags_lost) return NULL;
-    uint64_t mode = state->code_mode | (uint64_t)state->tlb_context << 4;
-    const tz_jump_entry *entry = tz_find_entry(state, state->rip, tz_jump_salt(state, mode, state->translated.code_salt));
+    const tz_jump_entry *entry = tz_find_entry(state, state->rip, state->tlb_context);
     if (!entry) return NULL;
     if (state->breakpoints == TZ_RESUMES) {
         state->system_flags &= ~(uint64_t)TZ_RFLAGS_RF;

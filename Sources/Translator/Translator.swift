@@ -207,7 +207,7 @@ final class Translator {
         jumps.insert(
             code.executable(translation.pointee.landing), headRegisters: translation.pointee.landingRegisters, at: rip,
             base: base, mode: mode)
-        guard tz_open_lookups(state, jumps.salt(mode: mode)) else {
+        guard tz_open_lookups(state) else {
             // Attention is asked for again, perhaps until the guest has got on: a blocked NMI does that.
             interpretBlock(limit &- state.pointee.instructions)
             return nil

@@ -159,8 +159,8 @@ static const uint64_t TZ_NO_SALT = 0;
 // What generated code and its gates use beside the architectural state (`translated_code.h`).
 typedef struct tz_translated {
     uint64_t code_base;       // RIP of the running block minus the offset in its page at which it begins
-    uint64_t jump_salt;       // mixed into the keys of the jump table: `mode_salt`, or TZ_NO_SALT to find nothing
-    uint64_t mode_salt;       // the salt of the running blocks' mode
+    uint64_t jump_salts[TZ_TLB_CONTEXTS];  // mixed into the keys of the jump table: the salt of the running code's mode in each
+                                           // context, or TZ_NO_SALT to find nothing
     uint64_t jump_generations[2];     // the part of the salt that is supervisor code's, and user code's
     uint64_t code_salt;       // the part of the salt that is the code segment's: bits 47:32 are bits 19:4 of its base
     tz_jump_entry *_Nonnull jump_table;

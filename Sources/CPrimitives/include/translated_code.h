@@ -74,15 +74,8 @@ const void *_Nullable tz_translated_poll_pages(void);
 static inline void tz_request_attention(tz_cpu *_Nonnull state, uint64_t bits) {
     (void)__atomic_fetch_or(&state->attention, bits, __ATOMIC_SEQ_CST);
     __atomic_store_n(&state->translated.poll, state->translated.poll_trap, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&state->translated.jump_salt, TZ_NO_SALT, __ATOMIC_SEQ_CST);
-}
-
-// On the vCPU's own thread, before it enters generated code or goes on in it: lookups of a mode succeed until attention is
-// asked for. Returns false if it is already.
-static inline bool tz_open_lookups(tz_cpu *_Nonnull state, uint64_t salt) {
-    state->translated.mode_salt = salt;
-    __atomic_store_n(&state->translated.jump_salt, salt, __ATOMIC_SEQ_CST);
-    return __atomic_load_n(&state->attention, __ATOMIC_SEQ_CST) == 0;
+    for (int context = 0; context < TZ_TLB_CONTEXTS; context++)
+        __atomic_store_n(&state->translated.jump_salts[context], TZ_NO_SALT, __ATOMIC_SEQ_CST);
 }
 
 // Before the vCPU's own thread looks at its attention flags: what is set from now on stops the next poll.
@@ -90,18 +83,35 @@ static inline void tz_calm_polls(tz_cpu *_Nonnull state) {
     __atomic_store_n(&state->translated.poll, state->translated.poll_calm, __ATOMIC_SEQ_CST);
 }
 
-// What the keys of translations of a mode are mixed with: `code_mode`, and the TLB context in bits 5:4.
-static inline uint64_t tz_jump_salt(const tz_cpu *_Nonnull state, uint64_t mode, uint64_t code_salt) {
+// What the keys of translations of a mode are mixed with: `code_mode`, and the TLB context in bits 5:4. The mode is one that the
+// current code segment has.
+static inline uint64_t tz_jump_salt(const tz_cpu *_Nonnull state, uint64_t mode) {
     bool is_user = (mode & TZ_MODE_CONTEXT) >> 4 == TZ_TLB_USER;
-    return state->translated.jump_generations[is_user] | mode << 48 | code_salt;
+    return state->translated.jump_generations[is_user] | mode << 48 | state->translated.code_salt;
 }
 
-// The table's entry for the translation at `rip` under a salt, with lookups opened for its mode and flags in the state; null if there is none, or
-// if attention is asked for.
-static inline const tz_jump_entry *_Nullable tz_find_entry(tz_cpu *_Nonnull state, uint64_t rip, uint64_t salt) {
+// On the vCPU's own thread, before it enters generated code or goes on in it: lookups in the current code segment's mode
+// succeed until attention is asked for. Returns false if it is already.
+static inline bool tz_open_lookups(tz_cpu *_Nonnull state) {
+    bool were_open = true;
+    for (uint64_t context = 0; context < TZ_TLB_CONTEXTS; context++) {
+        uint64_t salt = tz_jump_salt(state, state->code_mode | context << 4), *place = &state->translated.jump_salts[context];
+        if (__atomic_load_n(place, __ATOMIC_RELAXED) == salt) continue;
+        __atomic_store_n(place, salt, __ATOMIC_RELAXED);
+        were_open = false;
+    }
+    // Whoever asks for attention closes lookups behind that: either he finds them open, or is found here.
+    if (!were_open) __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return __atomic_load_n(&state->attention, __ATOMIC_SEQ_CST) == 0;
+}
+
+// The table's entry for the translation at `rip` in a context, with lookups opened and flags in the state; null if there is
+// none, or if attention is asked for.
+static inline const tz_jump_entry *_Nullable tz_find_entry(tz_cpu *_Nonnull state, uint64_t rip, uint64_t context) {
     tz_translated *t = &state->translated;
     const tz_jump_entry *entry = &t->jump_table[rip & (TZ_JUMP_ENTRIES - 1)];
-    if (entry->key != (rip ^ salt) || !tz_open_lookups(state, salt)) return NULL;
+    uint64_t salt = tz_jump_salt(state, state->code_mode | context << 4);
+    if (entry->key != (rip ^ salt) || !tz_open_lookups(state)) return NULL;
     t->flag_source = 0;
     return entry;
 }

@@ -85,7 +85,8 @@ extension BlockEncoder {
         code.lea(Host.spare, .scaled(Host.address, 2, 0), wide: false)
         code.arithmetic(4, .register(Host.spare), JumpTable.mask, wide: false)
         code.instruction(
-            HostEncoding(0x33, w: true), reg: Host.address, .memory(Host.state, StateLayout.jumpSalt))
+            HostEncoding(0x33, w: true), reg: Host.address,
+            .memory(Host.state, StateLayout.jumpSalt(context: mode.context)))
         code.instruction(HostEncoding(0x3b, w: true), reg: Host.address, JumpTable.key)
         slowPaths.append(
             SlowPath(

@@ -11,8 +11,6 @@ enum StateLayout {
     static let attention = offset(\.attention)
     static let interruptWaits = offset(\.interrupt_waits)
     static let codeBase = offset(\.translated.code_base)
-    static let jumpSalt = offset(\.translated.jump_salt)
-    static let modeSalt = offset(\.translated.mode_salt)
     static let poll = offset(\.translated.poll)
     static let counted = offset(\.translated.counted)
     static let behind = offset(\.translated.behind)
@@ -30,6 +28,8 @@ enum StateLayout {
     static let scratch = offset(\.translated.scratch)
     static let effectiveBase = offset(\.effective_base)
     static let jumpTable = Int32(SoftwareCPU.jumpTableOffset)
+
+    static func jumpSalt(context: Int) -> Int32 { offset(\.translated.jump_salts) + Int32(context) * 8 }
 
     /// A guest register's place in memory.
     static func gpr(_ number: UInt8) -> Int32 { Int32(number) * 8 }

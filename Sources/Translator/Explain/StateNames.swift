@@ -19,8 +19,7 @@ enum StateNames {
         var names: [Int32: String] = [
             StateLayout.arithmetic: "arithmetic", StateLayout.systemFlags: "system_flags",
             StateLayout.kernelGSBase: "kernel_gs_base", StateLayout.gsBase: "segments[gs].base",
-            StateLayout.attention: "attention", StateLayout.codeBase: "code_base", StateLayout.jumpSalt: "jump_salt",
-            StateLayout.modeSalt: "mode_salt", StateLayout.interruptWaits: "interrupt_waits",
+            StateLayout.attention: "attention", StateLayout.codeBase: "code_base", StateLayout.interruptWaits: "interrupt_waits",
             StateLayout.poll: "poll", StateLayout.counted: "counted", StateLayout.behind: "behind",
             StateLayout.sseGate: "gate.sse", StateLayout.avxGate: "gate.avx", StateLayout.x87Gate: "gate.x87",
             StateLayout.x87Opcode: "x87.opcode", StateLayout.x87InstructionPointer: "x87.rip",
@@ -31,6 +30,7 @@ enum StateNames {
             StateLayout.jumpTable + 24: "jumps.head",
         ]
         for n in 0..<8 { names[StateLayout.sharedProbes + Int32(n) * 8] = "shared[\(n)]" }
+        for n in 0..<Int(TZ_TLB_CONTEXTS) { names[StateLayout.jumpSalt(context: n)] = "jump_salts[\(n)]" }
         for n in 0..<4 { names[StateLayout.scratch + Int32(n) * 8] = "scratch[\(n)]" }
         for (number, segment) in ["es", "cs", "ss", "ds", "fs", "gs"].enumerated() {
             names[StateLayout.effectiveBase + Int32(number) * 8] = "base.\(segment)"

@@ -30,18 +30,14 @@ struct JumpTable {
         restart()
     }
 
-    /// What keys are mixed with for blocks of a mode that the current code segment has: addresses of 64-bit code are
-    /// canonical, so that their upper 16 bits repeat bit 47, and others have 32 bits.
-    @inline(__always) func salt(mode: UInt8) -> UInt64 {
-        tz_jump_salt(state, UInt64(mode), state.pointee.translated.code_salt)
-    }
-
+    /// Keys are mixed with what tells modes apart: addresses of 64-bit code are canonical, so that their upper 16 bits repeat bit
+    /// 47, and others have 32 bits.
     @inline(__always) func insert(
         _ landing: UnsafePointer<UInt8>, headRegisters: UInt32, at rip: UInt64, base: UInt64, mode: UInt8
     ) {
         let index = Int(truncatingIfNeeded: rip & UInt64(Self.count - 1))
         entries[index] = tz_jump_entry(
-            key: rip ^ salt(mode: mode), landing: landing, code_base: base, head_registers: headRegisters, reserved: 0)
+            key: rip ^ tz_jump_salt(state, UInt64(mode)), landing: landing, code_base: base, head_registers: headRegisters, reserved: 0)
     }
 
     /// Forgets the entries for user code, supervisor code, or both.
