@@ -120,6 +120,11 @@ struct Operation {
     var mayEndBlock: Bool { writes || kind == .push || kind == .call || kind == .callIndirect }
     /// The flags before the operation must be in the host's for it.
     var takesFlags: Bool { flags.needsFlags || flags == .mixes && keepsFlags }
+    /// Of the flags before it needs CF alone: INC and DEC.
+    var takesCarryAlone: Bool {
+        let mnemonic = Mnemonic(rawValue: instruction.pointee.mnemonic)
+        return kind == .compute && !isNative && (mnemonic == .inc || mnemonic == .dec)
+    }
     /// A handler executes it.
     var isStep: Bool {
         switch kind {

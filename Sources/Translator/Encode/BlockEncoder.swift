@@ -113,6 +113,9 @@ struct BlockEncoder: ~Copyable {
     /// Where the trace is entered.
     var entries: Entries
 
+    /// The landing's jump to where `code_base` changes.
+    var otherCodeBase: UnsafeMutablePointer<UInt8>?
+
     /// Slow paths of the operation at hand, to rejoin behind it.
     var openSlowPaths = 0
     /// Jumps look whether the vCPU is wanted elsewhere even if they lead forwards.
@@ -226,7 +229,9 @@ struct BlockEncoder: ~Copyable {
         openSlowPaths = slowPaths.count
         operand = .memory(Host.address, 0)
         pollsNext = operation.pollsAfter
-        if operation.takesFlags, operation.kind == .compute || operation.kind == .jumpIf { restoreFlags() }
+        if operation.takesFlags, operation.kind == .compute || operation.kind == .jumpIf {
+            restoreFlags(for: operation)
+        }
         switch operation.kind {
         case .nothing: break
         case .compute: emitCompute(operation)
@@ -293,6 +298,17 @@ struct BlockEncoder: ~Copyable {
     mutating func restoreFlags() {
         guard !hostFlags else { return }
         if savedFlags { emitFlagsFromState() } else if producer >= 0 { emitFlagsAnew(trace[Int(producer)]) }
+        hostFlags = true
+    }
+
+    /// Sees to it that those flags are in the host's that an operation needs.
+    mutating func restoreFlags(for operation: Operation) {
+        guard !hostFlags, savedFlags, operation.takesCarryAlone else { return restoreFlags() }
+        // bt word [arithmetic], 8
+        var encoding = HostEncoding(0xba, map: 1)
+        encoding.operandSize = true
+        code.instruction(encoding, reg: 4, .memory(Host.state, StateLayout.arithmetic))
+        code.byte(8)
         hostFlags = true
     }
 

@@ -45,12 +45,21 @@ extension BlockEncoder {
     mutating func emitEntries(_ operations: [Operation]) {
         let inherits = operations.first?.inheritsFlags ?? false
         code.load(Host.address, JumpTable.codeBase)
-        code.store(Host.address, .memory(Host.state, StateLayout.codeBase))
+        // Mostly it is that already. A store would be waited for by the next call, whose return address the next return waits
+        // for: a chain through a whole program.
+        code.instruction(
+            HostEncoding(0x3b, w: true), reg: Host.address, .memory(Host.state, StateLayout.codeBase))
+        otherCodeBase = code.jump(if: Condition.notEqual)
         if isOpenToFlags(operations) {
             let start = code.cursor
             (hostFlags, savedFlags) = (!inherits, false)
             entries = Entries(at: start)
             if inherits { entries.inheritingEntry = start }
+            return
+        }
+        if leavesFlagsInState(operations) {
+            entries = Entries(at: code.cursor)
+            (hostFlags, savedFlags) = (false, true)
             return
         }
         entries.savedEntry = code.cursor
@@ -72,6 +81,13 @@ extension BlockEncoder {
         !counts && openedGates.isEmpty && !(operations.first?.keepsFlags ?? true)
     }
 
+    /// The trace has to keep flags that it does not use: whoever comes with them in the state need not load them.
+    private func leavesFlagsInState(_ operations: [Operation]) -> Bool {
+        guard !counts, openedGates.isEmpty, operations.first?.keepsFlags ?? true else { return false }
+        let end = operations.firstIndex { $0.flags == .writes } ?? operations.count
+        return !operations[..<end].contains { $0.takesFlags && !$0.takesCarryAlone }
+    }
+
     /// What the trace changes before the last place that may show the flags with which the landing is reached; all registers if
     /// the landing takes flags from the state alone.
     func headRegisters(_ operations: [Operation]) -> UInt32 {
@@ -80,6 +96,11 @@ extension BlockEncoder {
 
     /// The ways in that do not lie on that of the landing.
     mutating func emitOtherEntries(_ operations: [Operation]) {
+        if let displacement = otherCodeBase {
+            code.land(displacement)
+            code.store(Host.address, .memory(Host.state, StateLayout.codeBase))
+            code.jump(to: displacement + 4)
+        }
         if isOpenToFlags(operations) {
             guard let inheriting = entries.inheritingEntry else { return }
             entries.entry = code.cursor
@@ -90,6 +111,14 @@ extension BlockEncoder {
             entries.savedOpenEntry = code.cursor
             emitFlagSource(0)
             return code.jump(to: inheriting)
+        }
+        if leavesFlagsInState(operations) {
+            let start = entries.entry
+            entries.entry = code.cursor
+            entries.openEntry = code.cursor
+            (hostFlags, savedFlags) = (true, false)
+            saveFlags()
+            return code.jump(to: start)
         }
         guard !openedGates.isEmpty else { return }
         // Behind the gates, with the flags in the state.

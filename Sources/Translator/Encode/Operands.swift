@@ -109,7 +109,7 @@ extension BlockEncoder {
 
     mutating func emitAccess(_ operation: Operation) {
         emitReach(operation, .operand, size: Int32(operation.size), write: operation.writes)
-        if operation.takesFlags { restoreFlags() }
+        if operation.takesFlags { restoreFlags(for: operation) }
         if operation.divides { emitDivisorCheck(operation) }
         if operation.maySignal { note(offset: operation.offset, behind: operation.remaining) }
         emitCopy(operation)
