@@ -283,7 +283,8 @@ struct StreamGenerator {
     /// SSE2: moves, additions, comparisons that set flags, conversions.
     private mutating func vector() {
         let register = anyRegister()
-        switch random.below(7) {
+        switch random.below(8) {
+        case 7: gather()
         case 0: operands([0x0f, 0x6f], reg: register, width: 4, prefix: [0xf3], destination: false)
         case 1: operands([0x0f, 0x7f], reg: register, width: 4, prefix: [0xf3], memory: true)
         case 2: operands([0x0f, 0xd4], reg: register, width: 4, prefix: [0x66], memory: false)
@@ -293,6 +294,37 @@ struct StreamGenerator {
         // Aligned: faults when it is not.
         default: operands([0x0f, 0x28], reg: register, width: 4, destination: false)
         }
+    }
+
+    /// VGATHER or VPGATHER of any shape, mostly by indices that lead to what is mapped.
+    private mutating func gather() {
+        let (destination, index) = (anyRegister(), anyRegister())
+        let mask = anyRegister()
+        let isLong = random.below(2) == 0
+        let hasWideIndices = random.below(2) == 0
+        func vex(_ map: UInt8, reg: UInt8, x: UInt8 = 0, rm: UInt8, w: Bool = false, vvvv: UInt8, pp: UInt8) -> [UInt8] {
+            [
+                0xc4, (reg < 8 ? 0x80 : 0) | (x < 8 ? 0x40 : 0) | (rm < 8 ? 0x20 : 0) | map,
+                (w ? 0x80 : 0) | (~vvvv & 15) << 3 | (isLong ? 4 : 0) | pp,
+            ]
+        }
+        if random.below(8) != 0 {
+            // vpsrld or vpsrlq index, index, imm8
+            code += vex(1, reg: 2, rm: index, vvvv: index, pp: 1)
+            code += [hasWideIndices ? 0x73 : 0x72, 0xd0 | index & 7]
+            code.append(UInt8((hasWideIndices ? 52 : 20) + random.below(12)))
+        }
+        if random.below(2) == 0 {
+            // vpcmpeqd mask, mask, mask
+            code += vex(1, reg: mask, rm: mask, vvvv: mask, pp: 1)
+            code += [0x76, 0xc0 | (mask & 7) << 3 | mask & 7]
+        }
+        let base = Self.pointers[random.below(4)]
+        code += vex(2, reg: destination, x: index, rm: base, w: random.below(2) == 0, vvvv: mask, pp: 1)
+        code += [
+            0x90 | UInt8(random.below(2) << 1) | (hasWideIndices ? 1 : 0), 0x44 | (destination & 7) << 3,
+            UInt8(random.below(2)) << 6 | (index & 7) << 3 | base & 7, UInt8(random.below(256)),
+        ]
     }
 
     /// Arithmetic, comparisons and moves on the x87 stack and on memory; control and status words, so that exceptions

@@ -96,7 +96,8 @@ enum StreamMode: CaseIterable, Sendable {
         guard isLong else { return state }
         state.cr0 = 0x8001_0033
         state.cr3 = Self.tables
-        state.cr4 = 0x620
+        state.cr4 = 0x4_0620
+        state.xcr0 = 7
         state.msrs[0xc000_0080] = 0x500
         return state
     }

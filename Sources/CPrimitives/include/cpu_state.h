@@ -176,6 +176,8 @@ typedef struct tz_translated {
     int64_t counted;          // where instructions are counted: retired once the running block is done, minus `limit`
     uint64_t limit;           // the number of instructions at which `counted` is 0: the budget's end
     uint64_t behind;          // at a gate: the block's instructions that have not retired
+    uint64_t gather_indices[4];  // the operands and the results of a gather while its elements are loaded
+    uint64_t gathered[4];
     uint64_t scratch[4];
     uint64_t shared_probes[8];        // host addresses that several accesses of a block use
     // Outside 64-bit mode, for each segment, how many bytes from its beginning may be read, and written; 0 where only the

@@ -215,7 +215,8 @@ struct Lowering {
         if operation.isLegacy, i.pointee.rex != 0 || i.pointee.vvvv > 7 { return }
         switch row.pointee.special {
         case .none, .zeroUpper: break
-        case .masked, .gather, .mxcsr: return
+        case .gather: return lowerGather(i, &operation)
+        case .masked, .mxcsr: return
         }
         // The data pointer is an offset, without the segment's base.
         if row.pointee.isX87, memory, !operation.isLegacy, [UInt8(TZ_FS), UInt8(TZ_GS)].contains(i.pointee.segment) {
@@ -235,5 +236,15 @@ struct Lowering {
         } else if row.pointee.writesFlags {
             operation.flags = .writes
         }
+    }
+
+    /// A gather, unless it loads half of a vector register.
+    private func lowerGather(_ i: UnsafeMutablePointer<tz_instruction>, _ operation: inout Operation) {
+        operation.size = i.pointee.width
+        let gather = Gather(i)
+        guard !operation.isLegacy, gather.count * gather.element >= 16 else { return }
+        operation.kind = .gather
+        operation.isNative = true
+        operation.usesAVX = true
     }
 }

@@ -30,6 +30,8 @@ struct Operation {
         case compute
         /// Copied, with its memory operand at a host address.
         case access
+        /// Copied, element by element.
+        case gather
         case lea
         case push, pop, leave
         case clearInterrupts, setInterrupts, swapGS
@@ -112,7 +114,7 @@ struct Operation {
     /// Whether a fault may show the guest the flags that the operation found.
     var mayFault: Bool {
         switch kind {
-        case .access, .push, .pop, .leave, .call, .ret, .jumpIndirect, .callIndirect: true
+        case .access, .gather, .push, .pop, .leave, .call, .ret, .jumpIndirect, .callIndirect: true
         default: maySignal
         }
     }

@@ -12,7 +12,7 @@ extension Operation {
         let i = instruction
         func mask(_ offset: UInt8) -> UInt16 { 1 << UInt16(offset / 8) }
         switch kind {
-        case .nothing, .clearInterrupts, .setInterrupts, .swapGS, .jump, .jumpIf, .jumpIndirect: return 0
+        case .nothing, .clearInterrupts, .setInterrupts, .swapGS, .jump, .jumpIf, .jumpIndirect, .gather: return 0
         case .lea: return mask(i.pointee.reg)
         case .push, .call, .callIndirect, .ret: return 1 << 4
         case .pop: return 1 << 4 | mask(i.pointee.rm)

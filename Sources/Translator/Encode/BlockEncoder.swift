@@ -236,6 +236,7 @@ struct BlockEncoder: ~Copyable {
         case .nothing: break
         case .compute: emitCompute(operation)
         case .access: emitAccess(operation)
+        case .gather: emitGather(operation)
         case .lea: emitLEA(operation)
         case .push: emitPush(operation)
         case .pop: emitPop(operation)

@@ -81,7 +81,7 @@ extension BlockEncoder {
 
     /// The probe, which destroys the flags: those that have to be kept are saved first. Needs the spare register. Returns the
     /// displacement of the jump that is taken when it fails.
-    private mutating func emitProbe(
+    mutating func emitProbe(
         _ operation: Operation, size: Int32, write: Bool
     ) -> UnsafeMutablePointer<UInt8> {
         if operation.keepsFlags { saveFlags() }

@@ -37,13 +37,19 @@ extension BlockEncoder {
         }
         emitSum(i, before: distance, next: operation.next, into: Host.address, wide: i.pointee.address_mask == .max)
         if i.pointee.address_mask == 0xffff { code.load(Host.address, .register(Host.address), width: 2) }
-        guard mode.width == 8 else { return }
-        let segment = i.pointee.segment
-        if segment == UInt8(TZ_FS) || segment == UInt8(TZ_GS), i.pointee.mnemonic != Mnemonic.lea.rawValue {
-            code.load(Host.spare, .memory(Host.state, StateLayout.effectiveBase + Int32(segment) * 8))
-            code.lea(Host.address, .indexed(Host.address, Host.spare, 0, 0))
-        }
+        if mode.width == 8, i.pointee.mnemonic != Mnemonic.lea.rawValue { emitSegmentBase(i) }
     }
+
+    /// Adds FS's or GS's base to the address in 64-bit mode. Uses the spare register.
+    mutating func emitSegmentBase(_ i: UnsafeMutablePointer<tz_instruction>) {
+        let segment = i.pointee.segment
+        guard segment == UInt8(TZ_FS) || segment == UInt8(TZ_GS) else { return }
+        code.load(Host.spare, .memory(Host.state, StateLayout.effectiveBase + Int32(segment) * 8))
+        code.lea(Host.address, .indexed(Host.address, Host.spare, 0, 0))
+    }
+
+    /// The register that holds a base, which may be the address register.
+    mutating func baseRegister(_ number: UInt8) -> UInt8 { temporary(number, Host.address, loads: true) }
 
     /// Base, scaled index and displacement, less a distance, into a register; 32 bits of it unless `wide`. Uses the address and
     /// the spare register.

@@ -26,6 +26,8 @@ enum StateLayout {
     static let flagCarry = offset(\.translated.flag_carry)
     static let sharedProbes = offset(\.translated.shared_probes)
     static let scratch = offset(\.translated.scratch)
+    static let gatherIndices = offset(\.translated.gather_indices)
+    static let gathered = offset(\.translated.gathered)
     static let effectiveBase = offset(\.effective_base)
     static let jumpTable = Int32(SoftwareCPU.jumpTableOffset)
 

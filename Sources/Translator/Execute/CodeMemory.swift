@@ -14,7 +14,7 @@ struct CodeMemory: ~Copyable {
     static let linkCapacity = 1 << 21
     static let siteCapacity = 1 << 20
     /// More than the code of one block can take.
-    static let largestBlock = 64 << 10
+    static let largestBlock = 128 << 10
 
     // SAFETY: two mappings of the same memory and three allocations, all owned by this value. Only what lies behind
     // the fill marks is written, but for jumps that are patched while their vCPU runs no generated code.

@@ -31,6 +31,10 @@ enum StateNames {
         ]
         for n in 0..<8 { names[StateLayout.sharedProbes + Int32(n) * 8] = "shared[\(n)]" }
         for n in 0..<Int(TZ_TLB_CONTEXTS) { names[StateLayout.jumpSalt(context: n)] = "jump_salts[\(n)]" }
+        for n in 0..<8 {
+            names[StateLayout.gatherIndices + Int32(n) * 4] = "gather.indices + \(n * 4)"
+            names[StateLayout.gathered + Int32(n) * 4] = "gathered + \(n * 4)"
+        }
         for n in 0..<4 { names[StateLayout.scratch + Int32(n) * 8] = "scratch[\(n)]" }
         for (number, segment) in ["es", "cs", "ss", "ds", "fs", "gs"].enumerated() {
             names[StateLayout.effectiveBase + Int32(number) * 8] = "base.\(segment)"

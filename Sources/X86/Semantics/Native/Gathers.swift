@@ -19,7 +19,7 @@ extension tz_instruction {
     }
 
     /// The vector register that SIB.index names: the decoder keeps it as it keeps general registers, and 4 as none.
-    fileprivate var vectorIndex: UInt8 { index == UInt8(TZ_ZERO_OFFSET) ? 4 : index >> 3 }
+    package var vectorIndex: UInt8 { index == UInt8(TZ_ZERO_OFFSET) ? 4 : index >> 3 }
 }
 
 extension CPU {
