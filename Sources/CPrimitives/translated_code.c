@@ -26,6 +26,7 @@
         AT(gate_sse, translated.vector_gates[0]), AT(gate_avx, translated.vector_gates[1]),                           \
         AT(jump_table, translated.jump_table), [landing] "i"(offsetof(tz_jump_entry, landing)),                       \
         [handler] "i"(offsetof(tz_instruction, handler)), [length] "i"(offsetof(tz_instruction, length)),            \
+        AT(tlb_read, tlb_read), AT(tlb_write, tlb_write), [mask] "i"((TZ_TLB_ENTRIES - 1) << 4),                     \
         [by_step] "i"(TZ_LEFT_BY_STEP),                             \
         [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
 #define CODE(text) __asm__ volatile(text : : OFFSETS)
@@ -174,6 +175,19 @@ GATE void tz_translated_load_x87(void) {
 }
 
 GATE void tz_translated_load_avx(void) { CODE(LOAD_FOR("8", "mov %%r10, %c[gate_avx](%%r8)\n")); }
+
+// The pages of the first and of the last byte, as probes find them; they have to be neighbours in the host's memory too.
+#define SPAN(table)                                                                                                   \
+    "push %%rax\n push %%rcx\n push %%rdx\n mov 32+%c[" table "](%%rsp), %%rax\n"                                    \
+    "lea -1(%%r9,%%r10), %%r10\n mov %%r9d, %%edx\n shr $8, %%edx\n and $%c[mask], %%edx\n"                         \
+    "mov %%r10d, %%ecx\n shr $8, %%ecx\n and $%c[mask], %%ecx\n"                                                    \
+    "xor (%%rax,%%rdx), %%r9\n cmp $0xfff, %%r9\n ja 1f\n xor (%%rax,%%rcx), %%r10\n cmp $0xfff, %%r10\n ja 1f\n"    \
+    "mov 8(%%rax,%%rdx), %%rdx\n add %%rdx, %%r9\n add $4096, %%rdx\n cmp %%rdx, 8(%%rax,%%rcx)\n jne 1f\n clc\n"     \
+    "2: pop %%rdx\n pop %%rcx\n pop %%rax\n ret\n 1: stc\n jmp 2b\n"
+
+GATE void tz_translated_span_read(void) { CODE(SPAN("tlb_read")); }
+
+GATE void tz_translated_span_write(void) { CODE(SPAN("tlb_write")); }
 
 // MARK: Signals
 

@@ -302,7 +302,8 @@ struct StreamGenerator {
         let mask = anyRegister()
         let isLong = random.below(2) == 0
         let hasWideIndices = random.below(2) == 0
-        func vex(_ map: UInt8, reg: UInt8, x: UInt8 = 0, rm: UInt8, w: Bool = false, vvvv: UInt8, pp: UInt8) -> [UInt8] {
+        func vex(_ map: UInt8, reg: UInt8, x: UInt8 = 0, rm: UInt8, w: Bool = false, vvvv: UInt8, pp: UInt8) -> [UInt8]
+        {
             [
                 0xc4, (reg < 8 ? 0x80 : 0) | (x < 8 ? 0x40 : 0) | (rm < 8 ? 0x20 : 0) | map,
                 (w ? 0x80 : 0) | (~vvvv & 15) << 3 | (isLong ? 4 : 0) | pp,

@@ -50,6 +50,12 @@ void tz_translated_step_saved(void);
 // The same while the flags are nowhere, since nothing but a fault needs them; `flags_lost` says so.
 void tz_translated_step_lost(void);
 
+// Called by generated code where a probe fails for bytes that may reach into a second page: R9 is the linear address, R10 their
+// number, 2 to 4096. With CF clear R9 is the host address of them all; with CF set the TLB does not have both pages, or they
+// are not neighbours in the host's memory. R9, R10 and the other flags are lost.
+void tz_translated_span_read(void);
+void tz_translated_span_write(void);
+
 // Jumped to by SYSCALL and by SYSRET to 64-bit code, with flags saved, R9 and R10 as at `tz_translated_step`: goes on with the
 // translation of the target, or has the handler do it.
 void tz_translated_system_call(void);

@@ -18,6 +18,17 @@ struct SlowPath {
     var rejoin: UnsafeMutablePointer<UInt8>?
     /// The block ends after the handler though the operation does not end blocks.
     var leaves = false
+    /// A probe that may have failed because the bytes reach into a second page.
+    var span: FailedSpan?
+}
+
+/// A probe for bytes of which many reach into a second page.
+struct FailedSpan {
+    /// Bytes.
+    var size: Int32
+    var writes: Bool
+    /// Where the code goes on with their host address in the address register.
+    var resume: UnsafeMutablePointer<UInt8>
 }
 
 /// Where the arithmetic flags are at a place in generated code.
@@ -85,8 +96,13 @@ struct BlockEncoder: ~Copyable {
     /// The registers from which the flags follow at the lookup at hand; 0 if they are in the state.
     var lookupRegisters: UInt16 = 0
     /// Jumps to where flags are saved before a lookup's target is entered.
-    var flagRescues: [(displacement: UnsafeMutablePointer<UInt8>, rejoin: UnsafeMutablePointer<UInt8>, producer: Int8)] =
-        []
+    struct FlagRescue {
+        var displacement: UnsafeMutablePointer<UInt8>
+        var rejoin: UnsafeMutablePointer<UInt8>
+        var producer: Int8
+    }
+
+    var flagRescues: [FlagRescue] = []
     var sites: [Site] = []
     /// Retired instructions are counted, and a budget ends the run.
     let counts: Bool
@@ -129,8 +145,15 @@ struct BlockEncoder: ~Copyable {
     var operand = HostOperand.memory(Host.address, 0)
     /// The group whose host address is in the address register, if nothing has touched that since.
     var addressedSlot: UInt8?
-    /// Jumps to where the operation at an index, whose probe for a group failed, is done without groups.
-    var failedGroups: [(displacement: UnsafeMutablePointer<UInt8>, index: Int, flags: FlagPlace)] = []
+    /// A jump to where the operation at an index, whose probe for a group failed, is done without groups.
+    struct FailedGroup {
+        var displacement: UnsafeMutablePointer<UInt8>
+        var index: Int
+        var flags: FlagPlace
+        var span: FailedSpan
+    }
+
+    var failedGroups: [FailedGroup] = []
     /// The index of the operation at hand.
     private(set) var index = 0
     private var trace: [Operation] = []
@@ -209,6 +232,7 @@ struct BlockEncoder: ~Copyable {
         // Whoever comes has the flags in both places, or nowhere because nobody needs them.
         for n in failedGroups.indices {
             code.land(failedGroups[n].displacement)
+            emitSpan(failedGroups[n].span)
             if failedGroups[n].flags == .saved { emitFlagsFromState() }
             failedGroups[n].displacement = code.jump()
         }
@@ -418,6 +442,7 @@ struct BlockEncoder: ~Copyable {
         emitBudgetEnds()
         for slow in slowPaths {
             code.land(slow.displacement)
+            if let span = slow.span { emitSpan(span) }
             var flags = slow.flags
             // The handler reads them, or leads elsewhere.
             if flags == .lost, slow.operation.flags.needsFlags || slow.operation.endsBlock,

@@ -157,7 +157,7 @@ extension BlockEncoder {
         code.instruction(HostEncoding(0xf7), reg: 0, JumpTable.headRegisters)
         code.int32(Int32(lookupRegisters))
         let displacement = code.jump(if: Condition.notEqual)
-        flagRescues.append((displacement, code.cursor, producer))
+        flagRescues.append(FlagRescue(displacement: displacement, rejoin: code.cursor, producer: producer))
     }
 
     /// Out of line, flags that a jump's target may lose are made anew and saved.

@@ -23,7 +23,9 @@ extension BlockEncoder {
             if operation.isX87 { code.store(Host.address, Self.x87Operand) }
             if checks { emitSegmentCheck(operation, target, size: size, write: write) }
             let missed = emitProbe(operation, size: size, write: write)
-            slowPaths.append(SlowPath(displacement: missed, operation: operation, flags: destroyedFlags))
+            var slow = SlowPath(displacement: missed, operation: operation, flags: destroyedFlags)
+            if size >= Self.spanning { slow.span = FailedSpan(size: size, writes: write, resume: code.cursor) }
+            slowPaths.append(slow)
             operand = .memory(Host.address, 0)
             return
         }
@@ -31,7 +33,10 @@ extension BlockEncoder {
         if shared.probes {
             emitOffset(operation, target, before: shared.displacement)
             let failed = emitProbe(operation, size: shared.span, write: shared.writes)
-            failedGroups.append((failed, index, destroyedFlags))
+            failedGroups.append(
+                FailedGroup(
+                    displacement: failed, index: index, flags: destroyedFlags,
+                    span: FailedSpan(size: shared.span, writes: shared.writes, resume: code.cursor)))
             code.store(Host.address, place)
         } else if addressedSlot != shared.slot || code.hasTouchedAddress {
             code.load(Host.address, place)
@@ -39,6 +44,22 @@ extension BlockEncoder {
         addressedSlot = shared.slot
         code.hasTouchedAddress = false
         operand = .memory(Host.address, shared.displacement)
+    }
+
+    /// Accesses of so many bytes cross pages often enough, where programs do not align them, to have code for it.
+    private static let spanning: Int32 = 16
+
+    /// Behind a probe that failed, out of line: goes on where it would have succeeded if the bytes lie in two pages that are
+    /// neighbours in the host's memory too.
+    mutating func emitSpan(_ span: FailedSpan) {
+        guard span.size > 1 else { return }
+        let table = span.writes ? writeTable : readTable
+        // The address again.
+        code.instruction(
+            HostEncoding(0x33, w: true), reg: Host.address, .indexed(Host.state, Host.spare, 0, table))
+        code.move32(Host.spare, immediate: UInt32(span.size))
+        code.call(span.writes ? gates.spanWrite : gates.spanRead)
+        HostAssembler.patch(code.jump(if: Condition.carryClear), to: span.resume)
     }
 
     /// The offset in its segment that lies so many bytes before what is reached, into the address register: the linear address
@@ -191,6 +212,7 @@ extension BlockEncoder {
 
 /// Condition codes of the host that generated code uses.
 enum Condition {
+    static let carryClear: UInt8 = 3
     static let notEqual: UInt8 = 5
     static let above: UInt8 = 7
     static let greater: UInt8 = 15

@@ -39,6 +39,8 @@ struct CodeMemory: ~Copyable {
         let step: UnsafePointer<UInt8>
         let stepSaved: UnsafePointer<UInt8>
         let stepLost: UnsafePointer<UInt8>
+        let spanRead: UnsafePointer<UInt8>
+        let spanWrite: UnsafePointer<UInt8>
         let systemCall: UnsafePointer<UInt8>
         let systemReturn: UnsafePointer<UInt8>
 
@@ -56,6 +58,8 @@ struct CodeMemory: ~Copyable {
             step = gate(tz_translated_step)
             stepSaved = gate(tz_translated_step_saved)
             stepLost = gate(tz_translated_step_lost)
+            spanRead = gate(tz_translated_span_read)
+            spanWrite = gate(tz_translated_span_write)
             systemCall = gate(tz_translated_system_call)
             systemReturn = gate(tz_translated_system_return)
         }

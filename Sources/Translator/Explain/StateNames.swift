@@ -19,7 +19,8 @@ enum StateNames {
         var names: [Int32: String] = [
             StateLayout.arithmetic: "arithmetic", StateLayout.systemFlags: "system_flags",
             StateLayout.kernelGSBase: "kernel_gs_base", StateLayout.gsBase: "segments[gs].base",
-            StateLayout.attention: "attention", StateLayout.codeBase: "code_base", StateLayout.interruptWaits: "interrupt_waits",
+            StateLayout.attention: "attention", StateLayout.codeBase: "code_base",
+            StateLayout.interruptWaits: "interrupt_waits",
             StateLayout.poll: "poll", StateLayout.counted: "counted", StateLayout.behind: "behind",
             StateLayout.sseGate: "gate.sse", StateLayout.avxGate: "gate.avx", StateLayout.x87Gate: "gate.x87",
             StateLayout.x87Opcode: "x87.opcode", StateLayout.x87InstructionPointer: "x87.rip",

@@ -37,7 +37,8 @@ struct JumpTable {
     ) {
         let index = Int(truncatingIfNeeded: rip & UInt64(Self.count - 1))
         entries[index] = tz_jump_entry(
-            key: rip ^ tz_jump_salt(state, UInt64(mode)), landing: landing, code_base: base, head_registers: headRegisters, reserved: 0)
+            key: rip ^ tz_jump_salt(state, UInt64(mode)), landing: landing, code_base: base,
+            head_registers: headRegisters, reserved: 0)
     }
 
     /// Forgets the entries for user code, supervisor code, or both.
