@@ -189,6 +189,59 @@ GATE void tz_translated_span_read(void) { CODE(SPAN("tlb_read")); }
 
 GATE void tz_translated_span_write(void) { CODE(SPAN("tlb_write")); }
 
+// Called by assembly alone, like `next_entry`; a copy by the C library would use vector registers.
+#define BY_ASSEMBLY __attribute__((used, target("general-regs-only"), no_builtin("memcpy", "memmove")))
+
+BY_ASSEMBLY static void copy(uint8_t *to, const uint8_t *from, uint64_t size) {
+    for (uint64_t n = 0; n < size; n++) to[n] = from[n];
+}
+
+static uint8_t *split(tz_cpu *state, uint64_t address, uint64_t size, bool writes) __asm__("tz_translated_split");
+BY_ASSEMBLY static uint8_t *split(tz_cpu *state, uint64_t address, uint64_t size, bool writes) {
+    const tz_tlb_entry *table = writes ? state->tlb_write : state->tlb_read;
+    uint64_t last = address + size - 1;
+    const tz_tlb_entry *entries[] = {&table[address >> 12 & (TZ_TLB_ENTRIES - 1)], &table[last >> 12 & (TZ_TLB_ENTRIES - 1)]};
+    if ((address ^ entries[0]->tag) > 0xfff || (last ^ entries[1]->tag) > 0xfff) return NULL;
+    tz_translated *t = &state->translated;
+    t->split_parts[0] = (uint8_t *)(entries[0]->addend + (address & 0xfff));
+    t->split_parts[1] = (uint8_t *)entries[1]->addend;
+    t->split_sizes[0] = 4096 - (address & 0xfff);
+    t->split_sizes[1] = size - t->split_sizes[0];
+    if (t->split_parts[1] == t->split_parts[0] + t->split_sizes[0]) {
+        t->split_sizes[0] = t->split_sizes[1] = 0;
+        return t->split_parts[0];
+    }
+    // Instructions that ask for alignment find that of the guest's address.
+    uint8_t *bytes = (uint8_t *)(((uintptr_t)t->split + 31 & ~(uintptr_t)31) + (address & 31));
+    t->split_bytes = bytes;
+    if (!writes) {
+        copy(bytes, t->split_parts[0], t->split_sizes[0]);
+        copy(bytes + t->split_sizes[0], t->split_parts[1], t->split_sizes[1]);
+    }
+    return bytes;
+}
+
+static void end_split(const tz_cpu *state) __asm__("tz_translated_end_split");
+BY_ASSEMBLY static void end_split(const tz_cpu *state) {
+    const tz_translated *t = &state->translated;
+    copy(t->split_parts[0], t->split_bytes, t->split_sizes[0]);
+    copy(t->split_parts[1], t->split_bytes + t->split_sizes[0], t->split_sizes[1]);
+}
+
+// C that needs no more than the stack below the state: the state in RDI.
+#define CALL_C(function)                                                                                              \
+    "push %%rax\n push %%rcx\n push %%rdx\n push %%rsi\n push %%rdi\n push %%r8\n push %%r11\n lea 64(%%rsp), %%rdi\n"  \
+    "mov %%r9, %%rsi\n mov %%r10, %%rdx\n" function                                                                   \
+    "pop %%r11\n pop %%r8\n pop %%rdi\n pop %%rsi\n pop %%rdx\n pop %%rcx\n pop %%rax\n"
+#define SPLIT(writes)                                                                                                 \
+    CALL_C("mov $" writes ", %%ecx\n call tz_translated_split\n mov %%rax, %%r9\n") "cmp $1, %%r9\n ret\n"
+
+GATE void tz_translated_split_read(void) { CODE(SPLIT("0")); }
+
+GATE void tz_translated_split_write(void) { CODE(SPLIT("1")); }
+
+GATE void tz_translated_split_end(void) { CODE(CALL_C("call tz_translated_end_split\n") "ret\n"); }
+
 // MARK: Signals
 
 enum { RANGES = 256 };

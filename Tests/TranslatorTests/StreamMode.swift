@@ -124,7 +124,11 @@ enum StreamMode: CaseIterable, Sendable {
         // In small pages, behind which nothing is mapped.
         try put(Self.tables + 0x1008, Self.tables + 0x3003)
         try put(Self.tables + 0x3000, Self.windowTable + 3)
-        for page in 0..<Self.windowSize >> 12 { try put(Self.windowTable + page * 8, 0x30_0003 + page << 12) }
+        for page in 0..<Self.windowSize >> 12 {
+            // The upper half in pairs that have changed places: neighbours there are none in memory.
+            let frame = page < 4 ? page : page ^ 1
+            try put(Self.windowTable + page * 8, 0x30_0003 + frame << 12)
+        }
         for segment in segments { try put(Self.gdt + UInt64(segment.selector), Self.descriptor(segment)) }
         // Code of 64 bits, for handlers.
         try put(Self.gdt + 0x40, 0x00af_9b00_0000_ffff)

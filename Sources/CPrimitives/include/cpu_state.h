@@ -176,6 +176,10 @@ typedef struct tz_translated {
     int64_t counted;          // where instructions are counted: retired once the running block is done, minus `limit`
     uint64_t limit;           // the number of instructions at which `counted` is 0: the budget's end
     uint64_t behind;          // at a gate: the block's instructions that have not retired
+    uint64_t split[16];       // room for the bytes of an access to two pages, as far aligned as there
+    const uint8_t *_Nullable split_bytes;  // where a store's are in it, and where they belong
+    uint8_t *_Nullable split_parts[2];
+    uint64_t split_sizes[2];
     uint64_t gather_indices[4];  // the operands and the results of a gather while its elements are loaded
     uint64_t gathered[4];
     uint64_t scratch[4];

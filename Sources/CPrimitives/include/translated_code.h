@@ -56,6 +56,12 @@ void tz_translated_step_lost(void);
 void tz_translated_span_read(void);
 void tz_translated_span_write(void);
 
+// The same for at most 64 bytes that one instruction reads, or writes and does not read. Pages that are not neighbours do too: R9
+// is the address of a copy then. Behind the instruction that writes, `split_end` is called, which carries the bytes home.
+void tz_translated_split_read(void);
+void tz_translated_split_write(void);
+void tz_translated_split_end(void);
+
 // Jumped to by SYSCALL and by SYSRET to 64-bit code, with flags saved, R9 and R10 as at `tz_translated_step`: goes on with the
 // translation of the target, or has the handler do it.
 void tz_translated_system_call(void);

@@ -122,6 +122,11 @@ struct Operation {
     var mayEndBlock: Bool { writes || kind == .push || kind == .call || kind == .callIndirect }
     /// The flags before the operation must be in the host's for it.
     var takesFlags: Bool { flags.needsFlags || flags == .mixes && keepsFlags }
+    /// A native instruction whose memory operand is written and not read.
+    var storesAlone: Bool {
+        guard isNative, writes else { return false }
+        return !NativeTable.shared.rows[Int(instruction.pointee.row)].rm.reads
+    }
     /// Of the flags before it needs CF alone: INC and DEC.
     var takesCarryAlone: Bool {
         let mnemonic = Mnemonic(rawValue: instruction.pointee.mnemonic)

@@ -232,7 +232,7 @@ struct BlockEncoder: ~Copyable {
         // Whoever comes has the flags in both places, or nowhere because nobody needs them.
         for n in failedGroups.indices {
             code.land(failedGroups[n].displacement)
-            emitSpan(failedGroups[n].span)
+            emitSpan(failedGroups[n].span, gates.spanRead, gates.spanWrite)
             if failedGroups[n].flags == .saved { emitFlagsFromState() }
             failedGroups[n].displacement = code.jump()
         }
@@ -442,7 +442,7 @@ struct BlockEncoder: ~Copyable {
         emitBudgetEnds()
         for slow in slowPaths {
             code.land(slow.displacement)
-            if let span = slow.span { emitSpan(span) }
+            if let span = slow.span { emitSplit(span, slow) }
             var flags = slow.flags
             // The handler reads them, or leads elsewhere.
             if flags == .lost, slow.operation.flags.needsFlags || slow.operation.endsBlock,

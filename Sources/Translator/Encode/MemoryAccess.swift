@@ -49,17 +49,36 @@ extension BlockEncoder {
     /// Accesses of so many bytes cross pages often enough, where programs do not align them, to have code for it.
     private static let spanning: Int32 = 16
 
-    /// Behind a probe that failed, out of line: goes on where it would have succeeded if the bytes lie in two pages that are
-    /// neighbours in the host's memory too.
-    mutating func emitSpan(_ span: FailedSpan) {
+    /// Behind a probe that failed, out of line: goes on where it would have succeeded if the bytes lie in two pages that a gate
+    /// can reach.
+    mutating func emitSpan(_ span: FailedSpan, _ read: UnsafePointer<UInt8>, _ write: UnsafePointer<UInt8>) {
         guard span.size > 1 else { return }
-        let table = span.writes ? writeTable : readTable
+        emitSpanCall(span, span.writes ? write : read)
+        HostAssembler.patch(code.jump(if: Condition.carryClear), to: span.resume)
+    }
+
+    private mutating func emitSpanCall(_ span: FailedSpan, _ gate: UnsafePointer<UInt8>) {
         // The address again.
         code.instruction(
-            HostEncoding(0x33, w: true), reg: Host.address, .indexed(Host.state, Host.spare, 0, table))
+            HostEncoding(0x33, w: true), reg: Host.address,
+            .indexed(Host.state, Host.spare, 0, span.writes ? writeTable : readTable))
         code.move32(Host.spare, immediate: UInt32(span.size))
-        code.call(span.writes ? gates.spanWrite : gates.spanRead)
-        HostAssembler.patch(code.jump(if: Condition.carryClear), to: span.resume)
+        code.call(gate)
+    }
+
+    /// The same for one access, which a copy of the bytes serves as well: a store is done here then.
+    mutating func emitSplit(_ span: FailedSpan, _ slow: SlowPath) {
+        guard span.writes, slow.operation.storesAlone, span.size <= 64, let rejoin = slow.rejoin else {
+            return emitSpan(span, span.size <= 64 ? gates.splitRead : gates.spanRead, gates.spanWrite)
+        }
+        emitSpanCall(span, gates.splitWrite)
+        let failed = code.jump(if: Condition.carry)
+        operand = .memory(Host.address, 0)
+        if slow.operation.maySignal { note(offset: slow.operation.offset, behind: slow.operation.remaining) }
+        emitNative(slow.operation)
+        code.call(gates.splitEnd)
+        code.jump(to: rejoin)
+        code.land(failed)
     }
 
     /// The offset in its segment that lies so many bytes before what is reached, into the address register: the linear address
@@ -212,6 +231,7 @@ extension BlockEncoder {
 
 /// Condition codes of the host that generated code uses.
 enum Condition {
+    static let carry: UInt8 = 2
     static let carryClear: UInt8 = 3
     static let notEqual: UInt8 = 5
     static let above: UInt8 = 7

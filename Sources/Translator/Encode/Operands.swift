@@ -309,7 +309,7 @@ extension BlockEncoder {
     // MARK: Native instructions
 
     /// An instruction from the allow-list. Vector registers are themselves.
-    private mutating func emitNative(_ operation: Operation) {
+    mutating func emitNative(_ operation: Operation) {
         let i = operation.instruction
         let row = NativeTable.shared.rows + Int(i.pointee.row)
         let memory = operation.kind == .access

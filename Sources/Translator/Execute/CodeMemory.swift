@@ -41,6 +41,9 @@ struct CodeMemory: ~Copyable {
         let stepLost: UnsafePointer<UInt8>
         let spanRead: UnsafePointer<UInt8>
         let spanWrite: UnsafePointer<UInt8>
+        let splitRead: UnsafePointer<UInt8>
+        let splitWrite: UnsafePointer<UInt8>
+        let splitEnd: UnsafePointer<UInt8>
         let systemCall: UnsafePointer<UInt8>
         let systemReturn: UnsafePointer<UInt8>
 
@@ -60,6 +63,9 @@ struct CodeMemory: ~Copyable {
             stepLost = gate(tz_translated_step_lost)
             spanRead = gate(tz_translated_span_read)
             spanWrite = gate(tz_translated_span_write)
+            splitRead = gate(tz_translated_split_read)
+            splitWrite = gate(tz_translated_split_write)
+            splitEnd = gate(tz_translated_split_end)
             systemCall = gate(tz_translated_system_call)
             systemReturn = gate(tz_translated_system_return)
         }
