@@ -20,20 +20,27 @@ package final class PortBus {
     }
 
     /// What an access needs of a claim. Closures, since devices have weak references, which makes keeping them for a moment
-    /// slow.
-    private struct Entry {
+    /// slow; in a class, so that not even closures are kept for a call.
+    private final class Entry {
         let last: UInt16
         /// Device's offset minus port.
         let shift: UInt16
         let read: (UInt16, Int) -> UInt32
         let write: (UInt16, Int, UInt32) -> Void
+
+        init(
+            last: UInt16, shift: UInt16, read: @escaping (UInt16, Int) -> UInt32,
+            write: @escaping (UInt16, Int, UInt32) -> Void
+        ) {
+            (self.last, self.shift, self.read, self.write) = (last, shift, read, write)
+        }
     }
 
     private static let ports = 1 << 16
     /// Claims by handle; handle 0 is nobody.
     private var claims: [Claim?] = [nil]
     // SAFETY: as many as `claims`, initialized; replaced by a larger allocation when a claim is added.
-    private var entries = UnsafeMutablePointer<Entry>.allocate(capacity: 1)
+    private var entries = UnsafeMutablePointer<Unmanaged<Entry>>.allocate(capacity: 1)
     /// For byte, word and dword accesses each, the handle at every port.
     // SAFETY: allocated in init, freed in deinit, indexed by (0…2) × 65,536 + a UInt16 only.
     private let table: UnsafeMutablePointer<UInt16>
@@ -42,16 +49,16 @@ package final class PortBus {
     package init() {
         table = .allocate(capacity: 3 * Self.ports)
         table.initialize(repeating: 0, count: 3 * Self.ports)
-        entries.initialize(to: Self.nobody)
+        entries.initialize(to: .passRetained(Self.nobody()))
     }
 
     deinit {
         table.deallocate()
-        entries.deinitialize(count: claims.count)
+        for n in claims.indices { entries[n].release() }
         entries.deallocate()
     }
 
-    private static var nobody: Entry { Entry(last: 0, shift: 0, read: { _, _ in .max }, write: { _, _, _ in }) }
+    private static func nobody() -> Entry { Entry(last: 0, shift: 0, read: { _, _ in .max }, write: { _, _, _ in }) }
 
     // MARK: Layout
 
@@ -86,14 +93,15 @@ package final class PortBus {
             guard let claim, claim.name == name else { continue }
             fill(claim, with: 0)
             claims[handle] = nil
-            entries[handle] = Self.nobody
+            entries[handle].release()
+            entries[handle] = .passRetained(Self.nobody())
         }
     }
 
     private func append(_ entry: Entry) {
-        let larger = UnsafeMutablePointer<Entry>.allocate(capacity: claims.count + 1)
+        let larger = UnsafeMutablePointer<Unmanaged<Entry>>.allocate(capacity: claims.count + 1)
         larger.moveInitialize(from: entries, count: claims.count)
-        (larger + claims.count).initialize(to: entry)
+        (larger + claims.count).initialize(to: .passRetained(entry))
         entries.deallocate()
         entries = larger
     }
@@ -112,17 +120,19 @@ package final class PortBus {
     // MARK: Access
 
     /// The claim that takes an access whole.
-    private func entry(_ port: UInt16, size: Int) -> UnsafeMutablePointer<Entry>? {
+    private func entry(_ port: UInt16, size: Int) -> Unmanaged<Entry>? {
         let handle = table[size.trailingZeroBitCount * Self.ports + Int(port)]
         guard handle != 0 else { return nil }
-        let entry = entries + Int(handle)
-        return Int(entry.pointee.last) - Int(port) >= size - 1 ? entry : nil
+        let entry = entries[Int(handle)]
+        return entry._withUnsafeGuaranteedRef { Int($0.last) - Int(port) >= size - 1 } ? entry : nil
     }
 
     /// IN: `size` is 1, 2 or 4.
     package func read(_ port: UInt16, size: Int) -> UInt32 {
         let mask = UInt32.max >> UInt32(32 - size * 8)
-        if let entry = entry(port, size: size) { return entry.pointee.read(port &+ entry.pointee.shift, size) & mask }
+        if let entry = entry(port, size: size) {
+            return entry._withUnsafeGuaranteedRef { $0.read(port &+ $0.shift, size) } & mask
+        }
         let half = size >> 1
         guard half > 0 else { return 0xff }
         let low = read(port, size: half)
@@ -136,7 +146,7 @@ package final class PortBus {
     package func write(_ port: UInt16, size: Int, value: UInt32) {
         if let entry = entry(port, size: size) {
             let mask = UInt32.max >> UInt32(32 - size * 8)
-            return entry.pointee.write(port &+ entry.pointee.shift, size, value & mask)
+            return entry._withUnsafeGuaranteedRef { $0.write(port &+ $0.shift, size, value & mask) }
         }
         let half = size >> 1
         guard half > 0 else { return }

@@ -1,6 +1,7 @@
 // The interpreter's loop: look up, execute a block, look whether anything needs attention, again.
 
 import CPrimitives
+import LocalAPIC
 import VirtualCPU
 
 extension SoftwareCPU {
@@ -167,8 +168,9 @@ extension SoftwareCPU {
 extension CPU {
     /// Delivers an NMI or the external interrupt with the highest priority if one may be taken now (SDM volume 3,
     /// section 6.9). True if one was.
-    fileprivate func deliverDueInterrupt() -> Bool {
-        let apic = owner.localAPIC
+    fileprivate func deliverDueInterrupt() -> Bool { withLocalAPIC { deliverDueInterrupt($0) } }
+
+    private func deliverDueInterrupt(_ apic: LocalAPIC) -> Bool {
         let shadow = state.pointee.shadow
         if shadow & UInt8(TZ_SHADOW_NMI) != 0 { apic.mergeNMIs() }
         // MOV SS blocks NMIs, and STI does too, as on most CPUs (SDM volume 3, table 25-3, blocking by STI).

@@ -16,6 +16,8 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     // SAFETY: allocated here on a 64-byte boundary, freed by `deinit`; other threads touch `attention` only, atomically.
     package let state: UnsafeMutablePointer<tz_cpu>
     let localAPIC: LocalAPIC
+    /// The same, for `CPU.withLocalAPIC`.
+    let localAPICReference: Unmanaged<LocalAPIC>
     let codeCache = CodeCache()
     var joinedPages = JoinedPages()
     var jumpCache = JumpCache()
@@ -86,6 +88,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
                 alarm.ring()
             },
             endOfInterrupt: { [bus = vm.bus] vector in bus.endOfInterrupt(vector: vector) })
+        localAPICReference = .passUnretained(localAPIC)
         state.pointee.context = Unmanaged.passUnretained(self).toOpaque()
         CPU(state).memoryMapChanged()
         reset()

@@ -96,7 +96,7 @@ extension CPU {
             let offset = UInt32(truncatingIfNeeded: physical & 0xffc)
             // Registers are 32 bits wide at 16-byte steps; what lies between reads as zero.
             guard offset & 0xf == 0 else { return 0 }
-            let value = UInt64(owner.localAPIC.readRegister(offset: offset)) >> (8 &* (physical & 3))
+            let value = UInt64(withLocalAPIC { $0.readRegister(offset: offset) }) >> (8 &* (physical & 3))
             return size >= 4 ? value : value & (1 << UInt64(8 &* size) &- 1)
         }
         var value: UInt64 = 0
@@ -117,7 +117,7 @@ extension CPU {
             // Only aligned 32-bit writes are defined (SDM volume 3, section 11.4.1); the rest is ignored.
             let offset = UInt32(truncatingIfNeeded: physical & 0xfff)
             guard offset & 0xf == 0, size >= 4 else { return }
-            return owner.localAPIC.writeRegister(offset: offset, value: UInt32(truncatingIfNeeded: value))
+            return withLocalAPIC { $0.writeRegister(offset: offset, value: UInt32(truncatingIfNeeded: value)) }
         }
         var done = 0
         while done < size {

@@ -2,6 +2,7 @@
 // this module that executes guest instructions takes a `CPU`.
 
 import CPrimitives
+import LocalAPIC
 
 /// A decoded instruction in the cache.
 typealias Instruction = UnsafePointer<tz_instruction>
@@ -18,6 +19,14 @@ struct CPU {
     @inline(__always) var owner: SoftwareCPU {
         // SAFETY: `context` is set by `SoftwareCPU.init` to itself and never changes.
         Unmanaged<SoftwareCPU>.fromOpaque(state.pointee.context.unsafelyUnwrapped)._withUnsafeGuaranteedRef { $0 }
+    }
+
+    /// Does something with the vCPU's local APIC, to which no reference is counted: its timer's is weak, which makes that slow.
+    @inline(__always) func withLocalAPIC<R>(_ body: (LocalAPIC) -> R) -> R {
+        // SAFETY: as for `owner`, which keeps its local APIC.
+        Unmanaged<SoftwareCPU>.fromOpaque(state.pointee.context.unsafelyUnwrapped)._withUnsafeGuaranteedRef { owner in
+            owner.localAPICReference._withUnsafeGuaranteedRef(body)
+        }
     }
 
     // MARK: Registers

@@ -23,7 +23,7 @@ extension CPU {
         case 2: value = state.pointee.cr2
         case 3: value = state.pointee.cr3
         case 4: value = state.pointee.cr4
-        case 8 where in64BitMode: value = UInt64(owner.localAPIC.taskPriority >> 4)
+        case 8 where in64BitMode: value = UInt64(withLocalAPIC { $0.taskPriority } >> 4)
         default: throw .invalidOpcode
         }
         try requirePrivilege()
@@ -44,7 +44,7 @@ extension CPU {
             case 4: try writeCR4(value)
             default:
                 guard value < 16 else { throw .generalProtection() }
-                owner.localAPIC.taskPriority = UInt8(truncatingIfNeeded: value) << 4
+                withLocalAPIC { $0.taskPriority = UInt8(truncatingIfNeeded: value) << 4 }
             }
         }
         endBlock()
