@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 import Trapeze
 
-@Suite(.timeLimit(.minutes(1))) struct VirtualMachineTests {
+@Suite(.timeLimit(.minutes(5))) struct VirtualMachineTests {
     /// Collects what a guest sends.
     final class Output: Sendable {
         private let bytes = Mutex<[UInt8]>([])

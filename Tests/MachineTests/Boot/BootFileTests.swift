@@ -52,7 +52,7 @@ import VirtualCPU
                 == "\(path("text")): not a kernel that Trapeze knows (bzImage, PVH ELF, Multiboot)")
     }
 
-    @Test(.timeLimit(.minutes(1))) func doesNotWaitForThePipesOtherEnd() throws {
+    @Test(.timeLimit(.minutes(5))) func doesNotWaitForThePipesOtherEnd() throws {
         #expect(mkfifo(path("pipe"), 0o600) == 0)
         #expect(
             try bootError(.kernel(.file(path("pipe"))))?.description == "\(path("pipe")): is a pipe, not a regular file"
