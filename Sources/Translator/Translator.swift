@@ -174,7 +174,9 @@ final class Translator {
                 Link(
                     displacement: edge.displacement, stub: stub, target: Int16(edge.target & 0xfff),
                     flags: edge.flags,
-                    isMobile: edge.crossesPages || encoder.mode.width == 2, mask: edge.mask, gates: encoder.openedGates)
+                    isMobile: edge.crossesPages || encoder.mode.width == 2,
+                    ripWidth: UInt8(edge.mask.bitWidth - edge.mask.leadingZeroBitCount),
+                    gates: encoder.openedGates)
             )
         }
         let translation = code.add(

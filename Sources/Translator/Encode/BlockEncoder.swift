@@ -232,7 +232,9 @@ struct BlockEncoder: ~Copyable {
         // Whoever comes has the flags in both places, or nowhere because nobody needs them.
         for n in failedGroups.indices {
             code.land(failedGroups[n].displacement)
-            emitSpan(failedGroups[n].span, gates.spanRead, gates.spanWrite)
+            if failedGroups[n].span.size >= Self.spanningGroup {
+                emitSpan(failedGroups[n].span, gates.spanRead, gates.spanWrite)
+            }
             if failedGroups[n].flags == .saved { emitFlagsFromState() }
             failedGroups[n].displacement = code.jump()
         }

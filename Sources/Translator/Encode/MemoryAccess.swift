@@ -46,13 +46,14 @@ extension BlockEncoder {
         operand = .memory(Host.address, shared.displacement)
     }
 
-    /// Accesses of so many bytes cross pages often enough, where programs do not align them, to have code for it.
+    /// Accesses of so many bytes, and groups of them, cross pages often enough, where programs do not align them, to have code for
+    /// it.
     private static let spanning: Int32 = 16
+    static let spanningGroup: Int32 = 32
 
     /// Behind a probe that failed, out of line: goes on where it would have succeeded if the bytes lie in two pages that a gate
     /// can reach.
     mutating func emitSpan(_ span: FailedSpan, _ read: UnsafePointer<UInt8>, _ write: UnsafePointer<UInt8>) {
-        guard span.size > 1 else { return }
         emitSpanCall(span, span.writes ? write : read)
         HostAssembler.patch(code.jump(if: Condition.carryClear), to: span.resume)
     }

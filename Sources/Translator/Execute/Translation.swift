@@ -48,14 +48,17 @@ struct Link {
     /// The target lies in another page than the source, or the source is 16-bit code, whose targets wrap: linked only while
     /// addresses lead where they led.
     var isMobile: Bool
-    /// What the target's RIP is truncated to.
-    var mask: UInt64
+    /// The width in bits that the target's RIP is truncated to.
+    var ripWidth: UInt8
     /// The gates that its source has opened.
     var gates: OpenGates
     /// The block it leads to, and the next link that leads there.
     var destination: UnsafeMutablePointer<Translation>?
     var nextIncoming: Int32 = -1
     var previousIncoming: Int32 = -1
+
+    /// What the target's RIP is truncated to.
+    var mask: UInt64 { .max >> UInt64(64 - ripWidth) }
 
     /// How `flag_source` names a link.
     static func source(_ number: Int) -> UInt32 { UInt32(truncatingIfNeeded: number + 1) }
