@@ -13,6 +13,8 @@ struct CodeMemory: ~Copyable {
     static let translationCapacity = 1 << 19
     static let linkCapacity = 1 << 21
     static let siteCapacity = 1 << 20
+    /// Whenever so much more is full, what is full counts once instead of twice in the process's resident memory.
+    private static let segment = 2 << 20
     /// More than the code of one block can take.
     static let largestBlock = 128 << 10
 
@@ -128,7 +130,7 @@ struct CodeMemory: ~Copyable {
     /// Whether one more block fits, whatever it is.
     var hasRoom: Bool {
         used + Self.largestBlock <= Self.size && translationCount < Self.translationCapacity
-            && linkCount + 24 <= Self.linkCapacity && siteCount + 2 * Block.maximumCount + 16 <= Self.siteCapacity
+            && linkCount + 24 <= Self.linkCapacity && siteCount + 4 * Block.maximumCount + 16 <= Self.siteCapacity
     }
 
     /// Where the next block's code goes, in the writable mapping.
@@ -153,8 +155,17 @@ struct CodeMemory: ~Copyable {
         let place = translations + translationCount
         place.initialize(to: translation)
         translationCount += 1
+        let full = used / Self.segment
         used = (translation.end - writable + 15) & ~15
+        if used / Self.segment > full { letGo(of: used & ~(Self.segment - 1)) }
         return place
+    }
+
+    /// This mapping is done with so many bytes, but for jumps that are patched. What they hold stays where it is executed; a page
+    /// that is written to again comes back.
+    private func letGo(of size: Int) {
+        // Nothing is lost if the host does not.
+        _ = madvise(writable, size, MADV_DONTNEED)
     }
 
     /// Forgets everything.
