@@ -17,7 +17,7 @@ enum {
     DPL_SHIFT = 5,
 };
 
-#define WITHOUT_VECTORS __attribute__((target("general-regs-only")))
+#define WITHOUT_VECTORS TZ_WITHOUT_VECTORS
 
 WITHOUT_VECTORS static uint64_t rflags(const tz_cpu *state) {
     return state->system_flags | (state->arithmetic >> 8 & 0xd5) | (state->arithmetic & 1) << 11;

@@ -9,11 +9,7 @@ import VirtualCPU
 
 extension MachineSuite {
     @Suite struct EngineMoves {
-        /// `interrupts` measures times, and on a busy host it lost or doubled an interrupt in 5 of 8 runs before timers were settled
-        /// ahead of an export; it has not since, but too few runs tell. TRAPEZE_MOVE_INTERRUPTS=1 has it move, too.
-        private static let guests = StateTransfer.guests.filter {
-            $0.name != "interrupts" || setting("TRAPEZE_MOVE_INTERRUPTS", default: 0) != 0
-        }
+        private static let guests = StateTransfer.guests
         private static let seed = setting("TRAPEZE_SEED", default: 1)
 
         /// Clock time on an engine before the next move, in nanoseconds: some milliseconds. Software runs some hundred times as

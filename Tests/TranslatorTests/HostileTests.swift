@@ -283,6 +283,29 @@ import X86
         }
     }
 
+    /// Twice to an address that code is found at, and then to one that differs from it in RAX's bits.
+    @Test func targetsThatAreNotCanonical() throws {
+        let pair = try Pair()
+        // mov r15d, 3; 1: lea rcx, [2f]; dec r15d; jnz 3f; xor rcx, rax; 3: jmp rcx; 2: test r15d, r15d; jnz 1b; hlt
+        let code: [UInt8] = [
+            0x41, 0xbf, 0x03, 0x00, 0x00, 0x00, 0x48, 0x8d, 0x0d, 0x0a, 0x00, 0x00, 0x00, 0x41, 0xff, 0xcf, 0x75, 0x03,
+            0x48, 0x31, 0xc1, 0xff, 0xe1, 0x45, 0x85, 0xff, 0x75, 0xea, 0xf4,
+        ]
+        let target = HostileMachine.code + 23
+        // Whatever tells modes and generations apart, and addresses that consist of it alone.
+        var differences: [UInt64] = [target, 0x0010 << 48]
+        for n in 0..<16 as Range<UInt64> { differences += [1 << (48 + n), target ^ 1 << (48 + n)] }
+        for generation in 1...12 as ClosedRange<UInt64> {
+            differences += [generation << 56, generation << 56 | 0x0010 << 48]
+            for mode in [0x08, 0x18, 0x28] as [UInt64] { differences.append(target ^ (generation << 56 | mode << 48)) }
+        }
+        for difference in differences {
+            let outcome = try pair.run("a jump to \(String(target ^ difference, radix: 16))", code, [0: difference])
+            #expect(outcome.state.gpr[15] == 0)
+            #expect(outcome.state.rip != HostileMachine.code + 29)
+        }
+    }
+
     @Test func returnsWithoutCalls() throws {
         let pair = try Pair()
         // 10,000 times push of the address of 1; ret; 1: inc rax; cmp rax, 10000; je; ret; hlt

@@ -283,7 +283,7 @@ struct StreamGenerator {
     /// SSE2: moves, additions, comparisons that set flags, conversions.
     private mutating func vector() {
         let register = anyRegister()
-        switch random.below(8) {
+        switch random.below(9) {
         case 7: gather()
         case 0: operands([0x0f, 0x6f], reg: register, width: 4, prefix: [0xf3], destination: false)
         case 1: operands([0x0f, 0x7f], reg: register, width: 4, prefix: [0xf3], memory: true)
@@ -292,6 +292,7 @@ struct StreamGenerator {
         case 4: operands([0x0f, 0x2e], reg: register, width: 4, prefix: [0x66], memory: false)
         case 5: operands([0x0f, 0x2a], reg: register, width: 8, prefix: [0xf2], destination: false)
         // Aligned: faults when it is not.
+        case 6: operands([0x0f, 0x29], reg: register, width: 4, memory: true)
         default: operands([0x0f, 0x28], reg: register, width: 4, destination: false)
         }
     }

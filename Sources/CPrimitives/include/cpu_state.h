@@ -116,10 +116,11 @@ enum {
 // tz_cpu.activity
 enum { TZ_ACTIVE, TZ_HALTED, TZ_SHUTDOWN, TZ_WAIT_FOR_SIPI };
 
-// tz_cpu.shadow: interruptibility, as VMX encodes it (SDM volume 3, table 25-3)
-// What RFLAGS and DR7 ask of the next instruction: DR7 enables any breakpoint or RFLAGS.TF is set, so that each goes the slow
-// way; or nothing but RFLAGS.RF is set, which its beginning clears.
+// tz_cpu.breakpoints: what RFLAGS and DR7 ask of the next instruction. DR7 enables any breakpoint or RFLAGS.TF is set, so that
+// each goes the slow way; or nothing but RFLAGS.RF is set, which its beginning clears.
 enum { TZ_STEPS = 1, TZ_RESUMES = 2, TZ_RFLAGS_RF = 1 << 16 };
+
+// tz_cpu.shadow: interruptibility, as VMX encodes it (SDM volume 3, table 25-3)
 enum { TZ_SHADOW_STI = 1 << 0, TZ_SHADOW_MOV_SS = 1 << 1, TZ_SHADOW_NMI = 1 << 3 };
 
 // tz_cpu.code_mode, and the mode of a block, which has the TLB context in bits 5:4
@@ -142,25 +143,29 @@ typedef struct tz_counters {
     uint64_t tlb_misses, tlb_flushes, blocks_decoded, code_invalidations, kicks;
 } tz_counters;
 
-// Where generated code finds the block for a linear address: the landing of a translation, if the key is the address mixed
-// with the salt of the block's mode (`JumpTable`).
+// Where generated code finds the block for a linear address: the landing of a translation, if the key is the address and the
+// salt that of the block's mode and generation (`JumpTable`). Targets need not be canonical, but keys are. Empty: all 0.
 typedef struct tz_jump_entry {
     uint64_t key;
     const void *_Nullable landing;
     uint64_t code_base;       // of the translation at that address
     uint32_t head_registers;  // what it changes while it may show flags that follow from registers
-    uint32_t reserved;
+    uint32_t salt;
 } tz_jump_entry;
+_Static_assert(sizeof(tz_jump_entry) == 32 && offsetof(tz_jump_entry, landing) == 8 &&
+                   offsetof(tz_jump_entry, code_base) == 16 && offsetof(tz_jump_entry, head_registers) == 24 &&
+                   offsetof(tz_jump_entry, salt) == 28,
+               "generated code knows this layout");
 
 enum { TZ_JUMP_ENTRIES = 1 << 14 };
-// No entry's key is mixed with this: generations count from 1, and no mode is 0.
-static const uint64_t TZ_NO_SALT = 0;
+// No entry has this salt, not even an empty one: generations count from 1, and no mode has all bits.
+static const uint32_t TZ_NO_SALT = UINT32_MAX;
 
 // What generated code and its gates use beside the architectural state (`translated_code.h`).
 typedef struct tz_translated {
     uint64_t code_base;       // RIP of the running block minus the offset in its page at which it begins
-    uint64_t jump_salts[TZ_TLB_CONTEXTS];  // mixed into the keys of the jump table: the salt of the running code's mode in each
-                                           // context, or TZ_NO_SALT to find nothing
+    uint32_t jump_salts[TZ_TLB_CONTEXTS];  // what entries of the jump table must have: the salt of the running code's mode in
+                                           // each context, or TZ_NO_SALT to find nothing
     uint64_t jump_generations[2];     // the part of the salt that is supervisor code's, and user code's
     uint64_t code_salt;       // the part of the salt that is the code segment's: bits 47:32 are bits 19:4 of its base
     tz_jump_entry *_Nonnull jump_table;

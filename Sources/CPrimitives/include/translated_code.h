@@ -95,19 +95,22 @@ static inline void tz_calm_polls(tz_cpu *_Nonnull state) {
     __atomic_store_n(&state->translated.poll, state->translated.poll_calm, __ATOMIC_SEQ_CST);
 }
 
-// What the keys of translations of a mode are mixed with: `code_mode`, and the TLB context in bits 5:4. The mode is one that the
-// current code segment has.
-static inline uint64_t tz_jump_salt(const tz_cpu *_Nonnull state, uint64_t mode) {
+// Inlined into gates, where vector registers may be the guest's.
+#define TZ_WITHOUT_VECTORS __attribute__((target("general-regs-only")))
+
+// What tells translations of a mode and generation from others at the same address: `code_mode`, and the TLB context in bits 5:4.
+// The mode is one that the current code segment has.
+TZ_WITHOUT_VECTORS static inline uint32_t tz_jump_salt(const tz_cpu *_Nonnull state, uint64_t mode) {
     bool is_user = (mode & TZ_MODE_CONTEXT) >> 4 == TZ_TLB_USER;
-    return state->translated.jump_generations[is_user] | mode << 48 | state->translated.code_salt;
+    return (uint32_t)((state->translated.jump_generations[is_user] | mode << 48 | state->translated.code_salt) >> 32);
 }
 
 // On the vCPU's own thread, before it enters generated code or goes on in it: lookups in the current code segment's mode
 // succeed until attention is asked for. Returns false if it is already.
-static inline bool tz_open_lookups(tz_cpu *_Nonnull state) {
+TZ_WITHOUT_VECTORS static inline bool tz_open_lookups(tz_cpu *_Nonnull state) {
     bool were_open = true;
     for (uint64_t context = 0; context < TZ_TLB_CONTEXTS; context++) {
-        uint64_t salt = tz_jump_salt(state, state->code_mode | context << 4), *place = &state->translated.jump_salts[context];
+        uint32_t salt = tz_jump_salt(state, state->code_mode | context << 4), *place = &state->translated.jump_salts[context];
         if (__atomic_load_n(place, __ATOMIC_RELAXED) == salt) continue;
         __atomic_store_n(place, salt, __ATOMIC_RELAXED);
         were_open = false;
@@ -119,11 +122,12 @@ static inline bool tz_open_lookups(tz_cpu *_Nonnull state) {
 
 // The table's entry for the translation at `rip` in a context, with lookups opened and flags in the state; null if there is
 // none, or if attention is asked for.
-static inline const tz_jump_entry *_Nullable tz_find_entry(tz_cpu *_Nonnull state, uint64_t rip, uint64_t context) {
+TZ_WITHOUT_VECTORS static inline const tz_jump_entry *_Nullable tz_find_entry(
+   tz_cpu *_Nonnull state, uint64_t rip, uint64_t context) {
     tz_translated *t = &state->translated;
     const tz_jump_entry *entry = &t->jump_table[rip & (TZ_JUMP_ENTRIES - 1)];
-    uint64_t salt = tz_jump_salt(state, state->code_mode | context << 4);
-    if (entry->key != (rip ^ salt) || !tz_open_lookups(state)) return NULL;
+    uint32_t salt = tz_jump_salt(state, state->code_mode | context << 4);
+    if (entry->key != rip || entry->salt != salt || !tz_open_lookups(state)) return NULL;
     t->flag_source = 0;
     return entry;
 }

@@ -41,6 +41,8 @@ package final class PortBus {
     private var claims: [Claim?] = [nil]
     // SAFETY: as many as `claims`, initialized; replaced by a larger allocation when a claim is added.
     private var entries = UnsafeMutablePointer<Unmanaged<Entry>>.allocate(capacity: 1)
+    /// What was taken away.
+    private var retired: [Entry] = []
     /// For byte, word and dword accesses each, the handle at every port.
     // SAFETY: allocated in init, freed in deinit, indexed by (0…2) × 65,536 + a UInt16 only.
     private let table: UnsafeMutablePointer<UInt16>
@@ -93,7 +95,8 @@ package final class PortBus {
             guard let claim, claim.name == name else { continue }
             fill(claim, with: 0)
             claims[handle] = nil
-            entries[handle].release()
+            // It may be the one that is at work.
+            retired.append(entries[handle].takeRetainedValue())
             entries[handle] = .passRetained(Self.nobody())
         }
     }

@@ -9,8 +9,9 @@ import X86
 
 /// A jump to code out of line, for an access that its check does not settle.
 struct SlowPath {
-    /// The displacement of the jump there.
+    /// The displacement of the jump there, and of another if there is one.
     var displacement: UnsafeMutablePointer<UInt8>
+    var other: UnsafeMutablePointer<UInt8>?
     var operation: Operation
     /// Where the arithmetic flags are.
     var flags: FlagPlace
@@ -364,10 +365,11 @@ struct BlockEncoder: ~Copyable {
 
     /// A signal, or a gate that does not return, may leave the code from here on at a guest instruction.
     mutating func note(offset: Int32, behind: UInt8) {
-        sites.append(
-            Site(
-                host: UnsafePointer(code.cursor), offset: offset, flags: hostFlags ? .host : destroyedFlags,
-                behind: behind))
+        note(offset: offset, behind: behind, flags: hostFlags ? .host : destroyedFlags)
+    }
+
+    mutating func note(offset: Int32, behind: UInt8, flags: FlagPlace) {
+        sites.append(Site(host: UnsafePointer(code.cursor), offset: offset, flags: flags, behind: behind))
     }
 
     // MARK: Counting
@@ -444,6 +446,7 @@ struct BlockEncoder: ~Copyable {
         emitBudgetEnds()
         for slow in slowPaths {
             code.land(slow.displacement)
+            if let other = slow.other { code.land(other) }
             if let span = slow.span { emitSplit(span, slow) }
             var flags = slow.flags
             // The handler reads them, or leads elsewhere.

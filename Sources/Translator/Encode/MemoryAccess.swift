@@ -75,7 +75,9 @@ extension BlockEncoder {
         emitSpanCall(span, gates.splitWrite)
         let failed = code.jump(if: Condition.carry)
         operand = .memory(Host.address, 0)
-        if slow.operation.maySignal { note(offset: slow.operation.offset, behind: slow.operation.remaining) }
+        if slow.operation.maySignal {
+            note(offset: slow.operation.offset, behind: slow.operation.remaining, flags: slow.flags)
+        }
         emitNative(slow.operation)
         code.call(gates.splitEnd)
         code.jump(to: rejoin)

@@ -130,7 +130,7 @@ struct CodeMemory: ~Copyable {
     /// Whether one more block fits, whatever it is.
     var hasRoom: Bool {
         used + Self.largestBlock <= Self.size && translationCount < Self.translationCapacity
-            && linkCount + 24 <= Self.linkCapacity && siteCount + 4 * Block.maximumCount + 16 <= Self.siteCapacity
+            && linkCount + 24 <= Self.linkCapacity && siteCount + 6 * Block.maximumCount <= Self.siteCapacity
     }
 
     /// Where the next block's code goes, in the writable mapping.

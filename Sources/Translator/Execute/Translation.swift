@@ -33,7 +33,8 @@ struct Translation {
     var span: UInt64 { trace.end - block.pointee.address }
 }
 
-/// A direct jump out of a block, to another block or, while it is not linked, to the dispatcher.
+/// A direct jump out of a block, to another block or, while it is not linked, to the dispatcher; or a lookup, which is kept for
+/// the flags that follow from it.
 struct Link {
     /// The displacement of the jump instruction.
     var displacement: UnsafeMutablePointer<UInt8>

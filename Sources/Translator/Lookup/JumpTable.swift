@@ -14,6 +14,7 @@ struct JumpTable {
     static let landing = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 8)
     static let codeBase = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 16)
     static let headRegisters = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 24)
+    static let salt = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 28)
     /// Such eighths of all entries.
     static let mask = Int32(count - 1) * 4
 
@@ -30,15 +31,13 @@ struct JumpTable {
         restart()
     }
 
-    /// Keys are mixed with what tells modes apart: addresses of 64-bit code are canonical, so that their upper 16 bits repeat bit
-    /// 47, and others have 32 bits.
     @inline(__always) func insert(
         _ landing: UnsafePointer<UInt8>, headRegisters: UInt32, at rip: UInt64, base: UInt64, mode: UInt8
     ) {
         let index = Int(truncatingIfNeeded: rip & UInt64(Self.count - 1))
         entries[index] = tz_jump_entry(
-            key: rip ^ tz_jump_salt(state, UInt64(mode)), landing: landing, code_base: base,
-            head_registers: headRegisters, reserved: 0)
+            key: rip, landing: landing, code_base: base, head_registers: headRegisters,
+            salt: tz_jump_salt(state, UInt64(mode)))
     }
 
     /// Forgets the entries for user code, supervisor code, or both.
