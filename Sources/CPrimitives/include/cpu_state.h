@@ -143,29 +143,33 @@ typedef struct tz_counters {
     uint64_t tlb_misses, tlb_flushes, blocks_decoded, code_invalidations, kicks;
 } tz_counters;
 
-// Where generated code finds the block for a linear address: the landing of a translation, if the key is the address and the
-// salt that of the block's mode and generation (`JumpTable`). Targets need not be canonical, but keys are. Empty: all 0.
+// Where generated code finds the block for a linear address: the landing of a translation, if the key is the address mixed
+// with the salt of the block's mode and generation (`JumpTable`). Salts are random: a guest chooses all 64 bits of its targets,
+// and must not be able to make up for the difference between two of them. Empty: all 0.
 typedef struct tz_jump_entry {
     uint64_t key;
     const void *_Nullable landing;
     uint64_t code_base;       // of the translation at that address
     uint32_t head_registers;  // what it changes while it may show flags that follow from registers
-    uint32_t salt;
+    uint32_t reserved;
 } tz_jump_entry;
 _Static_assert(sizeof(tz_jump_entry) == 32 && offsetof(tz_jump_entry, landing) == 8 &&
-                   offsetof(tz_jump_entry, code_base) == 16 && offsetof(tz_jump_entry, head_registers) == 24 &&
-                   offsetof(tz_jump_entry, salt) == 28,
+                   offsetof(tz_jump_entry, code_base) == 16 && offsetof(tz_jump_entry, head_registers) == 24,
                "generated code knows this layout");
 
 enum { TZ_JUMP_ENTRIES = 1 << 14 };
-// No entry has this salt, not even an empty one: generations count from 1, and no mode has all bits.
-static const uint32_t TZ_NO_SALT = UINT32_MAX;
+// No mode and generation: generations count from 1.
+static const uint64_t TZ_NO_MODE = 0;
 
 // What generated code and its gates use beside the architectural state (`translated_code.h`).
 typedef struct tz_translated {
     uint64_t code_base;       // RIP of the running block minus the offset in its page at which it begins
-    uint32_t jump_salts[TZ_TLB_CONTEXTS];  // what entries of the jump table must have: the salt of the running code's mode in
-                                           // each context, or TZ_NO_SALT to find nothing
+    uint64_t jump_salts[TZ_TLB_CONTEXTS];  // mixed into the keys of the jump table: the salt of the running code's mode in each
+                                           // context, or `no_salt` to find nothing
+    uint64_t mode_salts[TZ_TLB_CONTEXTS];  // the salts of these modes
+    uint64_t salted_modes[TZ_TLB_CONTEXTS];
+    uint64_t no_salt;
+    uint64_t salt_secret;
     uint64_t jump_generations[2];     // the part of the salt that is supervisor code's, and user code's
     uint64_t code_salt;       // the part of the salt that is the code segment's: bits 47:32 are bits 19:4 of its base
     tz_jump_entry *_Nonnull jump_table;

@@ -87,7 +87,7 @@ static inline void tz_request_attention(tz_cpu *_Nonnull state, uint64_t bits) {
     (void)__atomic_fetch_or(&state->attention, bits, __ATOMIC_SEQ_CST);
     __atomic_store_n(&state->translated.poll, state->translated.poll_trap, __ATOMIC_SEQ_CST);
     for (int context = 0; context < TZ_TLB_CONTEXTS; context++)
-        __atomic_store_n(&state->translated.jump_salts[context], TZ_NO_SALT, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&state->translated.jump_salts[context], state->translated.no_salt, __ATOMIC_SEQ_CST);
 }
 
 // Before the vCPU's own thread looks at its attention flags: what is set from now on stops the next poll.
@@ -100,19 +100,36 @@ static inline void tz_calm_polls(tz_cpu *_Nonnull state) {
 
 // What tells translations of a mode and generation from others at the same address: `code_mode`, and the TLB context in bits 5:4.
 // The mode is one that the current code segment has.
-TZ_WITHOUT_VECTORS static inline uint32_t tz_jump_salt(const tz_cpu *_Nonnull state, uint64_t mode) {
+TZ_WITHOUT_VECTORS static inline uint64_t tz_jump_mode(const tz_cpu *_Nonnull state, uint64_t mode) {
     bool is_user = (mode & TZ_MODE_CONTEXT) >> 4 == TZ_TLB_USER;
-    return (uint32_t)((state->translated.jump_generations[is_user] | mode << 48 | state->translated.code_salt) >> 32);
+    return state->translated.jump_generations[is_user] | mode << 48 | state->translated.code_salt;
+}
+
+// The salt of that: a number that nobody can foretell who does not know the secret (the finalizer of SplitMix64, twice).
+TZ_WITHOUT_VECTORS static inline uint64_t tz_jump_salt(const tz_cpu *_Nonnull state, uint64_t jump_mode) {
+    uint64_t z = jump_mode;
+    for (int round = 0; round < 2; round++) {
+        z += state->translated.salt_secret;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+        z = (z ^ z >> 27) * 0x94d049bb133111eb;
+        z ^= z >> 31;
+    }
+    return z;
 }
 
 // On the vCPU's own thread, before it enters generated code or goes on in it: lookups in the current code segment's mode
 // succeed until attention is asked for. Returns false if it is already.
 TZ_WITHOUT_VECTORS static inline bool tz_open_lookups(tz_cpu *_Nonnull state) {
+    tz_translated *t = &state->translated;
     bool were_open = true;
     for (uint64_t context = 0; context < TZ_TLB_CONTEXTS; context++) {
-        uint32_t salt = tz_jump_salt(state, state->code_mode | context << 4), *place = &state->translated.jump_salts[context];
-        if (__atomic_load_n(place, __ATOMIC_RELAXED) == salt) continue;
-        __atomic_store_n(place, salt, __ATOMIC_RELAXED);
+        uint64_t mode = tz_jump_mode(state, state->code_mode | context << 4);
+        if (t->salted_modes[context] != mode) {
+            t->salted_modes[context] = mode;
+            t->mode_salts[context] = tz_jump_salt(state, mode);
+        }
+        if (__atomic_load_n(&t->jump_salts[context], __ATOMIC_RELAXED) == t->mode_salts[context]) continue;
+        __atomic_store_n(&t->jump_salts[context], t->mode_salts[context], __ATOMIC_RELAXED);
         were_open = false;
     }
     // Whoever asks for attention closes lookups behind that: either he finds them open, or is found here.
@@ -123,11 +140,10 @@ TZ_WITHOUT_VECTORS static inline bool tz_open_lookups(tz_cpu *_Nonnull state) {
 // The table's entry for the translation at `rip` in a context, with lookups opened and flags in the state; null if there is
 // none, or if attention is asked for.
 TZ_WITHOUT_VECTORS static inline const tz_jump_entry *_Nullable tz_find_entry(
-   tz_cpu *_Nonnull state, uint64_t rip, uint64_t context) {
+    tz_cpu *_Nonnull state, uint64_t rip, uint64_t context) {
     tz_translated *t = &state->translated;
     const tz_jump_entry *entry = &t->jump_table[rip & (TZ_JUMP_ENTRIES - 1)];
-    uint32_t salt = tz_jump_salt(state, state->code_mode | context << 4);
-    if (entry->key != rip || entry->salt != salt || !tz_open_lookups(state)) return NULL;
+    if (!tz_open_lookups(state) || entry->key != (rip ^ t->mode_salts[context])) return NULL;
     t->flag_source = 0;
     return entry;
 }

@@ -9,9 +9,8 @@ import X86
 
 /// A jump to code out of line, for an access that its check does not settle.
 struct SlowPath {
-    /// The displacement of the jump there, and of another if there is one.
+    /// The displacement of the jump there.
     var displacement: UnsafeMutablePointer<UInt8>
-    var other: UnsafeMutablePointer<UInt8>?
     var operation: Operation
     /// Where the arithmetic flags are.
     var flags: FlagPlace
@@ -446,7 +445,6 @@ struct BlockEncoder: ~Copyable {
         emitBudgetEnds()
         for slow in slowPaths {
             code.land(slow.displacement)
-            if let other = slow.other { code.land(other) }
             if let span = slow.span { emitSplit(span, slow) }
             var flags = slow.flags
             // The handler reads them, or leads elsewhere.

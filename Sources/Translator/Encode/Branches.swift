@@ -84,16 +84,13 @@ extension BlockEncoder {
     private mutating func emitLookup(_ operation: Operation) {
         code.lea(Host.spare, .scaled(Host.address, 2, 0), wide: false)
         code.arithmetic(4, .register(Host.spare), JumpTable.mask, wide: false)
-        code.instruction(HostEncoding(0x3b, w: true), reg: Host.address, JumpTable.key)
-        let isElsewhere = code.jump(if: Condition.notEqual)
-        // Not mixed into the key: a target that is not canonical could make up for the difference.
         code.instruction(
-            HostEncoding(0x8b), reg: Host.address, .memory(Host.state, StateLayout.jumpSalt(context: mode.context)))
-        code.instruction(HostEncoding(0x3b), reg: Host.address, JumpTable.salt)
-        var slow = SlowPath(
-            displacement: code.jump(if: Condition.notEqual), operation: operation, flags: destroyedFlags)
-        slow.other = isElsewhere
-        slowPaths.append(slow)
+            HostEncoding(0x33, w: true), reg: Host.address,
+            .memory(Host.state, StateLayout.jumpSalt(context: mode.context)))
+        code.instruction(HostEncoding(0x3b, w: true), reg: Host.address, JumpTable.key)
+        slowPaths.append(
+            SlowPath(
+                displacement: code.jump(if: Condition.notEqual), operation: operation, flags: destroyedFlags))
         emitHandOverFlags()
     }
 

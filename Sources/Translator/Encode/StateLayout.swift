@@ -31,7 +31,7 @@ enum StateLayout {
     static let effectiveBase = offset(\.effective_base)
     static let jumpTable = Int32(SoftwareCPU.jumpTableOffset)
 
-    static func jumpSalt(context: Int) -> Int32 { offset(\.translated.jump_salts) + Int32(context) * 4 }
+    static func jumpSalt(context: Int) -> Int32 { offset(\.translated.jump_salts) + Int32(context) * 8 }
 
     /// A guest register's place in memory.
     static func gpr(_ number: UInt8) -> Int32 { Int32(number) * 8 }

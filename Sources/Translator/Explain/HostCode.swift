@@ -91,7 +91,10 @@ struct HostCodeSource {
     ) {
         self.start = UInt(bitPattern: start)
         bytes = Array(UnsafeBufferPointer(start: start, count: encoder.code.cursor - start))
-        entry = min(encoder.entries.entry, encoder.entries.inheritingEntry ?? encoder.entries.entry) - start
+        // One of them lies behind the landing; others may lie out of line.
+        let entries = encoder.entries
+        let first = [entries.entry, entries.inheritingEntry ?? entries.entry].min() ?? entries.entry
+        entry = (first < encoder.lineEnd ? first : entries.savedEntry) - start
         let marks = (encoder.marks ?? []).map { $0 - start }
         head = marks.first ?? entry
         self.marks = Array(marks.dropFirst())

@@ -28,7 +28,7 @@ enum StateNames {
             StateLayout.x87DataSelector: "x87.fds", StateLayout.jumpTable: "jumps.key",
             StateLayout.flagSource: "flag_source", StateLayout.flagCarry: "flag_carry",
             StateLayout.jumpTable + 8: "jumps.landing", StateLayout.jumpTable + 16: "jumps.code_base",
-            StateLayout.jumpTable + 24: "jumps.head", StateLayout.jumpTable + 28: "jumps.salt",
+            StateLayout.jumpTable + 24: "jumps.head",
         ]
         for n in 0..<8 { names[StateLayout.sharedProbes + Int32(n) * 8] = "shared[\(n)]" }
         for n in 0..<Int(TZ_TLB_CONTEXTS) { names[StateLayout.jumpSalt(context: n)] = "jump_salts[\(n)]" }

@@ -14,7 +14,6 @@ struct JumpTable {
     static let landing = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 8)
     static let codeBase = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 16)
     static let headRegisters = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 24)
-    static let salt = HostOperand.indexed(Host.state, Host.spare, 3, StateLayout.jumpTable + 28)
     /// Such eighths of all entries.
     static let mask = Int32(count - 1) * 4
 
@@ -28,6 +27,8 @@ struct JumpTable {
         entries = table.bindMemory(to: tz_jump_entry.self, capacity: Self.count)
         entries.initialize(repeating: tz_jump_entry(), count: Self.count)
         state.pointee.translated.jump_table = entries
+        state.pointee.translated.salt_secret = .random(in: 1 ... .max)
+        state.pointee.translated.no_salt = tz_jump_salt(state, TZ_NO_MODE)
         restart()
     }
 
@@ -36,8 +37,8 @@ struct JumpTable {
     ) {
         let index = Int(truncatingIfNeeded: rip & UInt64(Self.count - 1))
         entries[index] = tz_jump_entry(
-            key: rip, landing: landing, code_base: base, head_registers: headRegisters,
-            salt: tz_jump_salt(state, UInt64(mode)))
+            key: rip ^ tz_jump_salt(state, tz_jump_mode(state, UInt64(mode))), landing: landing, code_base: base,
+            head_registers: headRegisters, reserved: 0)
     }
 
     /// Forgets the entries for user code, supervisor code, or both.
