@@ -14,7 +14,7 @@
 // Or to the landing of the jump table's entry in RAX, as an indirect jump goes there, with registers loaded by `load`.
 #define GO_TO_ENTRY(load)                                                                                             \
     "mov %c[landing](%%rax), %%r10\n mov %%r10, %c[exit_value](%%r8)\n"                                               \
-    "sub %c[jump_table](%%r8), %%rax\n shr $3, %%rax\n mov %%rax, %%r10\n" load                                      \
+    "sub %c[jump_table](%%r8), %%rax\n shr $3, %%rax\n mov %%rax, %%r10\n" load                                       \
     "mov %%r8, %%rsp\n mov 64(%%r8), %%r8\n jmp *%c[exit_value](%%rsp)\n"
 
 #endif

@@ -16,18 +16,18 @@
 #define OFFSETS                                                                                                       \
     AT(arithmetic, arithmetic), AT(rip, rip), AT(block_end, block_end), AT(block_start, block_start),                 \
         AT(block_rip, block_rip), AT(instructions, instructions), AT(counted, translated.counted),                    \
-        AT(limit, translated.limit), AT(behind, translated.behind), AT(fault, fault_pending), AT(mxcsr, mxcsr),   \
+        AT(limit, translated.limit), AT(behind, translated.behind), AT(fault, fault_pending), AT(mxcsr, mxcsr),       \
         AT(vector, vector), AT(gates, fpu_gates), AT(code_base, translated.code_base),                                \
         AT(host_stack, translated.host_stack), AT(exit_value, translated.exit_value),                                 \
         AT(exit_address, translated.exit_address), AT(exit_arithmetic, translated.exit_arithmetic),                   \
-        AT(host_mxcsr, translated.host_mxcsr), AT(loaded, translated.vectors_loaded),                             \
-        AT(lost, translated.flags_lost), AT(x87, translated.x87_loaded), AT(gate_x87, translated.x87_gate),                    \
-        AT(fxsave, fxsave), AT(header, xsave_header),                                                                              \
+        AT(host_mxcsr, translated.host_mxcsr), AT(loaded, translated.vectors_loaded),                                 \
+        AT(lost, translated.flags_lost), AT(x87, translated.x87_loaded), AT(gate_x87, translated.x87_gate),           \
+        AT(fxsave, fxsave), AT(header, xsave_header),                                                                 \
         AT(gate_sse, translated.vector_gates[0]), AT(gate_avx, translated.vector_gates[1]),                           \
         AT(jump_table, translated.jump_table), [landing] "i"(offsetof(tz_jump_entry, landing)),                       \
-        [handler] "i"(offsetof(tz_instruction, handler)), [length] "i"(offsetof(tz_instruction, length)),            \
-        AT(tlb_read, tlb_read), AT(tlb_write, tlb_write), [mask] "i"((TZ_TLB_ENTRIES - 1) << 4),                     \
-        [by_step] "i"(TZ_LEFT_BY_STEP),                             \
+        [handler] "i"(offsetof(tz_instruction, handler)), [length] "i"(offsetof(tz_instruction, length)),             \
+        AT(tlb_read, tlb_read), AT(tlb_write, tlb_write), [mask] "i"((TZ_TLB_ENTRIES - 1) << 4),                      \
+        [by_step] "i"(TZ_LEFT_BY_STEP),                                                                               \
         [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
 #define CODE(text) __asm__ volatile(text : : OFFSETS)
 #define GATE __attribute__((naked, used))
@@ -58,13 +58,13 @@
 // already, and what XSAVE would put there the host's. Uses RAX, RCX, RDX, RSI and RDI.
 #define STORE_X87                                                                                                     \
     "mov %c[fxsave]+8(%%r8), %%rcx\n mov %c[fxsave]+16(%%r8), %%rsi\n movzwl %c[fxsave]+6(%%r8), %%edi\n"             \
-    "mov $1, %%eax\n xor %%edx, %%edx\n xsave64 %c[fxsave](%%r8)\n fninit\n"                                         \
+    "mov $1, %%eax\n xor %%edx, %%edx\n xsave64 %c[fxsave](%%r8)\n fninit\n"                                          \
     "mov %%rcx, %c[fxsave]+8(%%r8)\n mov %%rsi, %c[fxsave]+16(%%r8)\n mov %%di, %c[fxsave]+6(%%r8)\n"
 #define LOAD_X87 "movq $1, %c[header](%%r8)\n mov $1, %%eax\n xor %%edx, %%edx\n xrstor64 %c[fxsave](%%r8)\n"
 
 // The way out: state stored, reason in R10D.
 #define LEAVE                                                                                                         \
-    "cmpb $0, %c[loaded](%%r8)\n je 1f\n" STORE_VECTORS "1: cmpb $0, %c[x87](%%r8)\n je 8f\n" STORE_X87 "8:\n"       \
+    "cmpb $0, %c[loaded](%%r8)\n je 1f\n" STORE_VECTORS "1: cmpb $0, %c[x87](%%r8)\n je 8f\n" STORE_X87 "8:\n"        \
     LEAVE_WITHOUT_VECTORS
 #define CLOSE_GATES                                                                                                   \
     "movb $0, %c[loaded](%%r8)\n"                                                                                     \
@@ -106,24 +106,28 @@ static GATE void left_by_signal(void) {
     "mov %%r9, %c[block_end](%%r8)\n mov (%%rsp), %%rax\n mov %%rax, %c[exit_address](%%r8)\n" USE_HOST_STACK         \
     PLACE                                                                                                             \
     "mov %%r8, %%rbx\n movzbl %c[loaded](%%r8), %%r12d\n test %%r12d, %%r12d\n je 2f\n" STORE_VECTORS "2:\n"          \
-    "movzbl %c[x87](%%r8), %%r13d\n test %%r13d, %%r13d\n je 8f\n" STORE_X87 "8:\n"                                  \
-    "mov %%r8, %%rdi\n mov %c[exit_value](%%r8), %%r9\n mov %%r9, %%rsi\n push $0\n push $0\n call *%c[handler](%%r9)\n add $16, %%rsp\n mov %%rbx, %%r8\n" \
+    "movzbl %c[x87](%%r8), %%r13d\n test %%r13d, %%r13d\n je 8f\n" STORE_X87 "8:\n"                                   \
+    "mov %%r8, %%rdi\n mov %c[exit_value](%%r8), %%r9\n mov %%r9, %%rsi\n"                                            \
+    "push $0\n push $0\n call *%c[handler](%%r9)\n add $16, %%rsp\n mov %%rbx, %%r8\n"                                \
     "cmpb $0, %c[fault](%%r8)\n jne 4f\n cmpq $0, %c[block_end](%%r8)\n je 5f\n"                                      \
-    "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3: test %%r13d, %%r13d\n je 9f\n" LOAD_X87 "9:\n" LOAD_ALL RETURN  \
-                                                                                                              \
+    "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3: test %%r13d, %%r13d\n je 9f\n" LOAD_X87 "9:\n" LOAD_ALL RETURN   \
     "5: test %%r13d, %%r13d\n jne 4f\n mov %%r8, %%rdi\n call tz_translated_next\n mov %%rbx, %%r8\n"                 \
-    "test %%rax, %%rax\n je 4f\n mov %%rax, %%r10\n" CLOSE_GATES "mov %%r10, %%rax\n" GO_TO_ENTRY(LOAD_REGISTERS)                                                \
+    "test %%rax, %%rax\n je 4f\n mov %%rax, %%r10\n" CLOSE_GATES "mov %%r10, %%rax\n" GO_TO_ENTRY(LOAD_REGISTERS)     \
     "4: mov $%c[by_step], %%r10d\n" LEAVE_WITHOUT_VECTORS
 
-GATE void tz_translated_step(void) { CODE(STATE_OF_CALL STORE_RAX STORE_FLAGS("arithmetic") "movb $0, %c[lost](%%r8)\n" STEP); }
+GATE void tz_translated_step(void) {
+    CODE(STATE_OF_CALL STORE_RAX STORE_FLAGS("arithmetic") "movb $0, %c[lost](%%r8)\n" STEP);
+}
 
 GATE void tz_translated_step_saved(void) { CODE(STATE_OF_CALL STORE_RAX "movb $0, %c[lost](%%r8)\n" STEP); }
 
 GATE void tz_translated_step_lost(void) { CODE(STATE_OF_CALL STORE_RAX "movb $1, %c[lost](%%r8)\n" STEP); }
 
-// Called by assembly alone. It touches no vector registers: they may be the guest's.
-__attribute__((used, target("general-regs-only"))) static const tz_jump_entry *next_entry(tz_cpu *state) __asm__("tz_translated_next");
-static const tz_jump_entry *next_entry(tz_cpu *state) {
+// Called by assembly alone, while vector registers may be the guest's. Copies by the C library would use them.
+#define BY_ASSEMBLY __attribute__((used, no_builtin("memcpy", "memmove"))) TZ_WITHOUT_VECTORS
+
+static const tz_jump_entry *next_entry(tz_cpu *state) __asm__("tz_translated_next");
+BY_ASSEMBLY static const tz_jump_entry *next_entry(tz_cpu *state) {
     bool is_plain = ((state->shadow & (TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)) | (state->breakpoints & TZ_STEPS) | state->alignment_checks |
                      state->trap_after) == 0 &&
                     state->plain_code && (state->cpl & 1) == state->cpl >> 1;
@@ -155,10 +159,10 @@ GATE void tz_translated_nothing_to_load(void) { CODE("ret\n"); }
 
 // The bits of `fpu_gates` are those of `NativeGate`: 2 is SSE, 3 is AVX.
 #define LOAD_FOR(bit, open_avx)                                                                                       \
-    STATE_OF_CALL "mov %%rax, %%r9\n lahf\n seto %%al\n testb $" bit ", %c[gates](%%r8)\n jne 6f\n"                                 \
+    STATE_OF_CALL "mov %%rax, %%r9\n lahf\n seto %%al\n testb $" bit ", %c[gates](%%r8)\n jne 6f\n"                   \
     "cmpb $0, %c[loaded](%%r8)\n jne 5f\n" LOAD_VECTORS "movb $1, %c[loaded](%%r8)\n5:\n"                             \
     "lea tz_translated_nothing_to_load(%%rip), %%r10\n mov %%r10, %c[gate_sse](%%r8)\n" open_avx                      \
-    "add $127, %%al\n sahf\n mov %%r9, %%rax\n mov 64(%%r8), %%r8\n ret\n"                                                                 \
+    "add $127, %%al\n sahf\n mov %%r9, %%rax\n mov 64(%%r8), %%r8\n ret\n"                                            \
     GATE_IS_CLOSED
 
 GATE void tz_translated_load_sse(void) {
@@ -178,19 +182,16 @@ GATE void tz_translated_load_avx(void) { CODE(LOAD_FOR("8", "mov %%r10, %c[gate_
 
 // The pages of the first and of the last byte, as probes find them; they have to be neighbours in the host's memory too.
 #define SPAN(table)                                                                                                   \
-    "push %%rax\n push %%rcx\n push %%rdx\n mov 32+%c[" table "](%%rsp), %%rax\n"                                    \
-    "lea -1(%%r9,%%r10), %%r10\n mov %%r9d, %%edx\n shr $8, %%edx\n and $%c[mask], %%edx\n"                         \
-    "mov %%r10d, %%ecx\n shr $8, %%ecx\n and $%c[mask], %%ecx\n"                                                    \
-    "xor (%%rax,%%rdx), %%r9\n cmp $0xfff, %%r9\n ja 1f\n xor (%%rax,%%rcx), %%r10\n cmp $0xfff, %%r10\n ja 1f\n"    \
+    "push %%rax\n push %%rcx\n push %%rdx\n mov 32+%c[" table "](%%rsp), %%rax\n"                                     \
+    "lea -1(%%r9,%%r10), %%r10\n mov %%r9d, %%edx\n shr $8, %%edx\n and $%c[mask], %%edx\n"                           \
+    "mov %%r10d, %%ecx\n shr $8, %%ecx\n and $%c[mask], %%ecx\n"                                                      \
+    "xor (%%rax,%%rdx), %%r9\n cmp $0xfff, %%r9\n ja 1f\n xor (%%rax,%%rcx), %%r10\n cmp $0xfff, %%r10\n ja 1f\n"     \
     "mov 8(%%rax,%%rdx), %%rdx\n add %%rdx, %%r9\n add $4096, %%rdx\n cmp %%rdx, 8(%%rax,%%rcx)\n jne 1f\n clc\n"     \
     "2: pop %%rdx\n pop %%rcx\n pop %%rax\n ret\n 1: stc\n jmp 2b\n"
 
 GATE void tz_translated_span_read(void) { CODE(SPAN("tlb_read")); }
 
 GATE void tz_translated_span_write(void) { CODE(SPAN("tlb_write")); }
-
-// Called by assembly alone, like `next_entry`; a copy by the C library would use vector registers.
-#define BY_ASSEMBLY __attribute__((used, target("general-regs-only"), no_builtin("memcpy", "memmove")))
 
 BY_ASSEMBLY static void copy(uint8_t *to, const uint8_t *from, uint64_t size) {
     for (uint64_t n = 0; n < size; n++) to[n] = from[n];
@@ -230,7 +231,8 @@ BY_ASSEMBLY static void end_split(const tz_cpu *state) {
 
 // C that needs no more than the stack below the state: the state in RDI.
 #define CALL_C(function)                                                                                              \
-    "push %%rax\n push %%rcx\n push %%rdx\n push %%rsi\n push %%rdi\n push %%r8\n push %%r11\n lea 64(%%rsp), %%rdi\n"  \
+    "push %%rax\n push %%rcx\n push %%rdx\n push %%rsi\n push %%rdi\n push %%r8\n push %%r11\n"                       \
+    "lea 64(%%rsp), %%rdi\n"                                                                                          \
     "mov %%r9, %%rsi\n mov %%r10, %%rdx\n" function                                                                   \
     "pop %%r11\n pop %%r8\n pop %%rdi\n pop %%rsi\n pop %%rdx\n pop %%rcx\n pop %%rax\n"
 #define SPLIT(writes)                                                                                                 \

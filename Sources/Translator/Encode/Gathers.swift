@@ -4,23 +4,6 @@
 import CPrimitives
 import X86
 
-/// The shape of a gather (SDM volume 2, VPGATHERDD/VPGATHERDQ).
-struct Gather {
-    /// Bytes of an element and of an index.
-    let element: Int32
-    let indexSize: Int32
-    let count: Int32
-    /// The indices fill a YMM register.
-    let isLong: Bool
-
-    init(_ i: UnsafeMutablePointer<tz_instruction>) {
-        element = Int32(i.pointee.width)
-        indexSize = i.pointee.opcode & 1 != 0 ? 8 : 4
-        isLong = i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0
-        count = (isLong ? 32 : 16) / max(element, indexSize)
-    }
-}
-
 extension BlockEncoder {
     mutating func emitGather(_ operation: Operation) {
         let i = operation.instruction
@@ -32,11 +15,11 @@ extension BlockEncoder {
             .memory(Host.state, StateLayout.gatherIndices))
         var failed: [UnsafeMutablePointer<UInt8>] = []
         for n in 0..<gather.count {
-            emitElementAddress(i, at: StateLayout.gatherIndices + n * gather.indexSize, gather)
-            failed.append(emitProbe(operation, size: gather.element, write: false))
+            emitElementAddress(i, at: StateLayout.gatherIndices + Int32(n * gather.indexSize), gather)
+            failed.append(emitProbe(operation, size: Int32(gather.element), write: false))
             code.load(Host.address, .memory(Host.address, 0), width: UInt8(gather.element))
             code.store(
-                Host.address, .memory(Host.state, StateLayout.gathered + n * gather.element),
+                Host.address, .memory(Host.state, StateLayout.gathered + Int32(n * gather.element)),
                 width: UInt8(gather.element))
         }
         // vblendvps or vblendvpd destination, destination, [gathered], mask

@@ -22,6 +22,23 @@ extension tz_instruction {
     package var vectorIndex: UInt8 { index == UInt8(TZ_ZERO_OFFSET) ? 4 : index >> 3 }
 }
 
+/// The shape of a gather.
+package struct Gather {
+    /// Bytes of an element and of an index.
+    package let element: Int
+    package let indexSize: Int
+    package let count: Int
+    /// The longer of elements and indices fill a YMM register.
+    package let isLong: Bool
+
+    package init(_ i: UnsafePointer<tz_instruction>) {
+        element = Int(i.pointee.width)
+        indexSize = i.pointee.opcode & 1 != 0 ? 8 : 4
+        isLong = i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0
+        count = (isLong ? 32 : 16) / max(element, indexSize)
+    }
+}
+
 extension CPU {
     @inline(__always) fileprivate func loadElement<T: GuestInteger>(
         _ type: T.Type, _ linear: UInt64
@@ -34,10 +51,8 @@ extension CPU {
 private let gather: tz_handler = { state, i in
     execute(state) { cpu throws(GuestFault) in
         try cpu.passGates(i)
-        let element = Int(i.pointee.width)
-        let indexSize = i.pointee.opcode & 1 != 0 ? 8 : 4
-        let size = i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0 ? 32 : 16
-        let count = size / max(element, indexSize)
+        let shape = Gather(i)
+        let (element, indexSize, count) = (shape.element, shape.indexSize, shape.count)
         let indices = cpu.vector(i.pointee.vectorIndex)
         let mask = cpu.vector(i.pointee.vvvv)
         let destination = cpu.vector(i.pointee.reg)
