@@ -109,7 +109,8 @@ let package = Package(
         .testTarget(
             name: "SuiteTests", dependencies: ["TrapezeCLI", "Trapeze"], swiftSettings: strictSwift),
         .testTarget(
-            name: "TranslatorTests", dependencies: ["Translator", "X86", "VirtualCPU", "Memory", "Disassembly"],
+            name: "TranslatorTests",
+            dependencies: ["Translator", "X86", "VirtualCPU", "Memory", "Disassembly", "TestSupport"],
             exclude: ["Golden"], swiftSettings: strictSwift),
         .testTarget(
             name: "KVMTests",

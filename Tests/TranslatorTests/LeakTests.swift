@@ -2,7 +2,6 @@
 
 import Foundation
 import Memory
-import TestSupport
 import Testing
 import Translator
 import VirtualCPU

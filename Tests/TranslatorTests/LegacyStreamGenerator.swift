@@ -1,9 +1,11 @@
 // Random loops of 32- and 16-bit code for comparing engines: all addressing forms, operand and address sizes, segment
 // overrides, and instructions whose encodings are not those of 64-bit mode.
 
+import TestSupport
+
 /// Makes streams from a seed.
 struct LegacyStreamGenerator {
-    private var random: SplitMix
+    private var random: SplitMix64
     private var code: [UInt8] = []
     private let mode: StreamMode
     /// RIP at the first byte.
@@ -17,7 +19,7 @@ struct LegacyStreamGenerator {
     private static let written: [UInt8] = [0, 1, 2]
 
     init(seed: UInt64, _ mode: StreamMode, at origin: UInt64) {
-        random = SplitMix(state: seed)
+        random = SplitMix64(seed: seed)
         self.mode = mode
         self.origin = origin
     }

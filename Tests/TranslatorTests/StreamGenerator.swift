@@ -1,9 +1,11 @@
 // Random loops of 64-bit code for comparing engines: instructions of every kind that the translator copies, and some that it
 // does not, on registers and on memory around a few pointers that the code itself leaves alone.
 
+import TestSupport
+
 /// Makes streams from a seed.
 struct StreamGenerator {
-    var random: SplitMix
+    var random: SplitMix64
     var code: [UInt8] = []
     /// What memory operands are based on instead of a pointer.
     private var derived: UInt8?
@@ -16,7 +18,7 @@ struct StreamGenerator {
     static let counter: UInt8 = 14
     private static let written: [UInt8] = [0, 1, 2, 5, 8, 10, 11, 12, 13, 15]
 
-    init(seed: UInt64) { random = SplitMix(state: seed) }
+    init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
     /// A loop that ends with HLT, and the registers that it starts from.
     mutating func next(data: UInt64, stack: UInt64) -> Stream {
@@ -424,18 +426,9 @@ struct StreamGenerator {
     }
 }
 
-/// A small generator of random numbers (Steele, Lea and Flood, 2014).
-struct SplitMix {
-    var state: UInt64
-
-    mutating func value() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
-    }
+extension SplitMix64 {
+    mutating func value() -> UInt64 { next() }
 
     /// A number from 0 to `bound` - 1.
-    mutating func below(_ bound: Int) -> Int { Int(value() % UInt64(bound)) }
+    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }

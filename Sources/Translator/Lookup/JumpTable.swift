@@ -1,6 +1,6 @@
 // The table in which generated code looks up the targets of indirect jumps: from RIP to landing. It lies at a
 // fixed distance from the vCPU's state. An entry holds for one generation and one kind of block; forgetting all entries
-// of user or of supervisor code is starting a new generation.
+// of user or of supervisor code is starting a new generation. Neither is a secret, but the salt that stands for both is.
 
 import CPrimitives
 import X86
