@@ -93,16 +93,16 @@ WITHOUT_VECTORS const tz_jump_entry *tz_system_return(tz_cpu *state) {
 // The guest's registers that C may change; RCX and R11 of the guest are in the state afterwards, like the others'.
 #define STORE_CHANGED                                                                                                 \
     "mov %%rax, (%%r8)\n mov %%rcx, 8(%%r8)\n mov %%rdx, 16(%%r8)\n mov %%r11, 32(%%r8)\n mov %%rsi, 48(%%r8)\n"      \
-    "mov %%rdi, 56(%%r8)\n"
+    "mov %%rdi, 56(%%r8)\n mov %%r9, 72(%%r8)\n mov %%r10, 80(%%r8)\n"
 #define LOAD_CHANGED                                                                                                  \
     "mov (%%r8), %%rax\n mov 8(%%r8), %%rcx\n mov 16(%%r8), %%rdx\n mov 32(%%r8), %%r11\n mov 48(%%r8), %%rsi\n"      \
-    "mov 56(%%r8), %%rdi\n"
+    "mov 56(%%r8), %%rdi\n mov 72(%%r8), %%r9\n mov 80(%%r8), %%r10\n"
 // What declines leaves an address of this file in `exit_address`: nobody asks for it while flags are saved, and x87 instructions
 // are stored before.
 #define CALL(function)                                                                                                \
     STATE_OF_JUMP STORE_CHANGED USE_HOST_STACK                                                                        \
-    "mov %%r8, %%rdi\n mov %c[code_base](%%r8), %%rsi\n add %%r10, %%rsi\n"                                           \
-    "push %%r8\n push %%r9\n push %%r10\n push %%r8\n call " function "\n pop %%r8\n pop %%r10\n pop %%r9\n"          \
+    "mov %%r8, %%rdi\n mov %c[code_base](%%r8), %%rsi\n add %%r13, %%rsi\n"                                           \
+    "push %%r8\n push %%r8\n call " function "\n pop %%r8\n pop %%r8\n"                                               \
     "test %%rax, %%rax\n je 1f\n" GO_TO_ENTRY(LOAD_CHANGED)                                                           \
     "1:\n" LOAD_CHANGED "mov %%r8, %%rsp\n mov 64(%%r8), %%r8\n"                                                      \
     "call tz_translated_step_saved\n jmp tz_translated_proceed\n"

@@ -35,16 +35,16 @@
 // All but RAX and R8, and all but flags.
 #define STORE_OTHERS                                                                                                  \
     "mov %%rcx, 8(%%r8)\n mov %%rdx, 16(%%r8)\n mov %%rbx, 24(%%r8)\n mov %%r11, 32(%%r8)\n mov %%rbp, 40(%%r8)\n"    \
-    "mov %%rsi, 48(%%r8)\n mov %%rdi, 56(%%r8)\n mov %%r12, 96(%%r8)\n mov %%r13, 104(%%r8)\n"                        \
-    "mov %%r14, 112(%%r8)\n mov %%r15, 120(%%r8)\n"
+    "mov %%rsi, 48(%%r8)\n mov %%rdi, 56(%%r8)\n mov %%r9, 72(%%r8)\n mov %%r10, 80(%%r8)\n"                          \
+    "mov %%r12, 96(%%r8)\n mov %%r14, 112(%%r8)\n"
 #define STORE_RAX "mov %%rax, (%%r8)\n"
 #define STORE_FLAGS(field) "lahf\n seto %%al\n movzwl %%ax, %%eax\n mov %%rax, %c[" field "](%%r8)\n"
 #define LOAD_ALL                                                                                                      \
     "mov %c[arithmetic](%%r8), %%rax\n add $127, %%al\n sahf\n" LOAD_REGISTERS
 #define LOAD_REGISTERS                                                                                                \
     "mov (%%r8), %%rax\n mov 8(%%r8), %%rcx\n mov 16(%%r8), %%rdx\n mov 24(%%r8), %%rbx\n mov 32(%%r8), %%r11\n"      \
-    "mov 40(%%r8), %%rbp\n mov 48(%%r8), %%rsi\n mov 56(%%r8), %%rdi\n mov 96(%%r8), %%r12\n"                         \
-    "mov 104(%%r8), %%r13\n mov 112(%%r8), %%r14\n mov 120(%%r8), %%r15\n"
+    "mov 40(%%r8), %%rbp\n mov 48(%%r8), %%rsi\n mov 56(%%r8), %%rdi\n mov 72(%%r8), %%r9\n mov 80(%%r8), %%r10\n"   \
+    "mov 96(%%r8), %%r12\n mov 112(%%r8), %%r14\n"
 
 #define EACH_VECTOR(m)                                                                                                \
     m(0) m(1) m(2) m(3) m(4) m(5) m(6) m(7) m(8) m(9) m(10) m(11) m(12) m(13) m(14) m(15)
@@ -62,7 +62,7 @@
     "mov %%rcx, %c[fxsave]+8(%%r8)\n mov %%rsi, %c[fxsave]+16(%%r8)\n mov %%di, %c[fxsave]+6(%%r8)\n"
 #define LOAD_X87 "movq $1, %c[header](%%r8)\n mov $1, %%eax\n xor %%edx, %%edx\n xrstor64 %c[fxsave](%%r8)\n"
 
-// The way out: state stored, reason in R10D.
+// The way out: state stored, reason in R13D.
 #define LEAVE                                                                                                         \
     "cmpb $0, %c[loaded](%%r8)\n je 1f\n" STORE_VECTORS "1: cmpb $0, %c[x87](%%r8)\n je 8f\n" STORE_X87 "8:\n"        \
     LEAVE_WITHOUT_VECTORS
@@ -73,47 +73,47 @@
     "lea tz_translated_load_x87(%%rip), %%rax\n mov %%rax, %c[gate_x87](%%r8)\n"
 #define LEAVE_WITHOUT_VECTORS                                                                                         \
     CLOSE_GATES                                                                                                       \
-    "mov %%r10d, %%eax\n" USE_HOST_STACK                                                                              \
+    "mov %%r13d, %%eax\n" USE_HOST_STACK                                                                              \
     "add $8, %%rsp\n pop %%r15\n pop %%r14\n pop %%r13\n pop %%r12\n pop %%rbx\n pop %%rbp\n ret\n"
 
 GATE uint32_t tz_translated_enter(tz_cpu *state, const void *code) {
     CODE("push %%rbp\n push %%rbx\n push %%r12\n push %%r13\n push %%r14\n push %%r15\n sub $8, %%rsp\n"
-         "mov %%rdi, %%r8\n mov %%rsi, %%r10\n mov %%rsp, %c[host_stack](%%r8)\n"
-         "stmxcsr %c[host_mxcsr](%%r8)\n" LOAD_ALL GO_TO_R10);
+         "mov %%rdi, %%r8\n mov %%rsi, %%r13\n mov %%rsp, %c[host_stack](%%r8)\n"
+         "stmxcsr %c[host_mxcsr](%%r8)\n" LOAD_ALL GO_TO_R13);
 }
 
 GATE void tz_translated_exit(void) {
-    CODE(STATE_OF_JUMP STORE_RAX STORE_FLAGS("arithmetic") STORE_OTHERS "mov %%r9, %c[exit_value](%%r8)\n" LEAVE);
+    CODE(STATE_OF_JUMP STORE_RAX STORE_FLAGS("arithmetic") STORE_OTHERS "mov %%r15, %c[exit_value](%%r8)\n" LEAVE);
 }
 
 GATE void tz_translated_exit_saved(void) {
-    CODE(STATE_OF_JUMP STORE_RAX STORE_OTHERS "mov %%r9, %c[exit_value](%%r8)\n" LEAVE);
+    CODE(STATE_OF_JUMP STORE_RAX STORE_OTHERS "mov %%r15, %c[exit_value](%%r8)\n" LEAVE);
 }
 
 static GATE void left_by_signal(void) {
-    CODE(STATE_OF_JUMP STORE_RAX STORE_FLAGS("exit_arithmetic") STORE_OTHERS "mov $%c[by_signal], %%r10d\n" LEAVE);
+    CODE(STATE_OF_JUMP STORE_RAX STORE_FLAGS("exit_arithmetic") STORE_OTHERS "mov $%c[by_signal], %%r13d\n" LEAVE);
 }
 
 // Where the handler is, for whoever looks (`ExactPlace`): a block of one instruction, and the instructions before it.
 #define PLACE                                                                                                         \
-    "mov %%r9, %c[block_start](%%r8)\n movzbl %c[length](%%r9), %%eax\n sub %%rax, %%r10\n"                           \
-    "mov %%r10, %c[block_rip](%%r8)\n mov %c[counted](%%r8), %%rax\n add %c[limit](%%r8), %%rax\n"                    \
+    "mov %%r15, %c[block_start](%%r8)\n movzbl %c[length](%%r15), %%eax\n sub %%rax, %%r13\n"                           \
+    "mov %%r13, %c[block_rip](%%r8)\n mov %c[counted](%%r8), %%rax\n add %c[limit](%%r8), %%rax\n"                    \
     "sub %c[behind](%%r8), %%rax\n mov %%rax, %c[instructions](%%r8)\n"
 
 // Whoever walks the stack from the handler finds its end here: a return address of 0.
 #define STEP                                                                                                          \
-    STORE_OTHERS "add %c[code_base](%%r8), %%r10\n mov %%r10, %c[rip](%%r8)\n mov %%r9, %c[exit_value](%%r8)\n"       \
-    "mov %%r9, %c[block_end](%%r8)\n mov (%%rsp), %%rax\n mov %%rax, %c[exit_address](%%r8)\n" USE_HOST_STACK         \
+    STORE_OTHERS "add %c[code_base](%%r8), %%r13\n mov %%r13, %c[rip](%%r8)\n mov %%r15, %c[exit_value](%%r8)\n"       \
+    "mov %%r15, %c[block_end](%%r8)\n mov (%%rsp), %%rax\n mov %%rax, %c[exit_address](%%r8)\n" USE_HOST_STACK         \
     PLACE                                                                                                             \
     "mov %%r8, %%rbx\n movzbl %c[loaded](%%r8), %%r12d\n test %%r12d, %%r12d\n je 2f\n" STORE_VECTORS "2:\n"          \
     "movzbl %c[x87](%%r8), %%r13d\n test %%r13d, %%r13d\n je 8f\n" STORE_X87 "8:\n"                                   \
-    "mov %%r8, %%rdi\n mov %c[exit_value](%%r8), %%r9\n mov %%r9, %%rsi\n"                                            \
-    "push $0\n push $0\n call *%c[handler](%%r9)\n add $16, %%rsp\n mov %%rbx, %%r8\n"                                \
+    "mov %%r8, %%rdi\n mov %c[exit_value](%%r8), %%r15\n mov %%r15, %%rsi\n"                                            \
+    "push $0\n push $0\n call *%c[handler](%%r15)\n add $16, %%rsp\n mov %%rbx, %%r8\n"                                \
     "cmpb $0, %c[fault](%%r8)\n jne 4f\n cmpq $0, %c[block_end](%%r8)\n je 5f\n"                                      \
     "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3: test %%r13d, %%r13d\n je 9f\n" LOAD_X87 "9:\n" LOAD_ALL RETURN   \
     "5: test %%r13d, %%r13d\n jne 4f\n mov %%r8, %%rdi\n call tz_translated_next\n mov %%rbx, %%r8\n"                 \
-    "test %%rax, %%rax\n je 4f\n mov %%rax, %%r10\n" CLOSE_GATES "mov %%r10, %%rax\n" GO_TO_ENTRY(LOAD_REGISTERS)     \
-    "4: mov $%c[by_step], %%r10d\n" LEAVE_WITHOUT_VECTORS
+    "test %%rax, %%rax\n je 4f\n mov %%rax, %%r13\n" CLOSE_GATES "mov %%r13, %%rax\n" GO_TO_ENTRY(LOAD_REGISTERS)     \
+    "4: mov $%c[by_step], %%r13d\n" LEAVE_WITHOUT_VECTORS
 
 GATE void tz_translated_step(void) {
     CODE(STATE_OF_CALL STORE_RAX STORE_FLAGS("arithmetic") "movb $0, %c[lost](%%r8)\n" STEP);
@@ -148,45 +148,45 @@ GATE void tz_translated_proceed(void) {
     CODE(STATE_OF_JUMP STORE_RAX STORE_OTHERS USE_HOST_STACK
          "mov %%r8, %%rbx\n mov %%r8, %%rdi\n call tz_translated_next\n mov %%rbx, %%r8\n"
          "test %%rax, %%rax\n je 4f\n" GO_TO_ENTRY(LOAD_REGISTERS)
-         "4: mov $%c[by_step], %%r10d\n" LEAVE);
+         "4: mov $%c[by_step], %%r13d\n" LEAVE);
 }
 
 GATE void tz_translated_nothing_to_load(void) { CODE("ret\n"); }
 
 #define GATE_IS_CLOSED                                                                                                \
-    "6: add $127, %%al\n sahf\n mov %%r9, %%rax\n pop %%r9\n mov %%r9, %c[exit_address](%%r8)\n"                      \
-    "mov 64(%%r8), %%r8\n mov $%c[by_vectors], %%r10d\n jmp tz_translated_exit\n"
+    "6: add $127, %%al\n sahf\n mov %%r15, %%rax\n pop %%r15\n mov %%r15, %c[exit_address](%%r8)\n"                      \
+    "mov 64(%%r8), %%r8\n mov $%c[by_vectors], %%r13d\n jmp tz_translated_exit\n"
 
 // The bits of `fpu_gates` are those of `NativeGate`: 2 is SSE, 3 is AVX.
 #define LOAD_FOR(bit, open_avx)                                                                                       \
-    STATE_OF_CALL "mov %%rax, %%r9\n lahf\n seto %%al\n testb $" bit ", %c[gates](%%r8)\n jne 6f\n"                   \
+    STATE_OF_CALL "mov %%rax, %%r15\n lahf\n seto %%al\n testb $" bit ", %c[gates](%%r8)\n jne 6f\n"                   \
     "cmpb $0, %c[loaded](%%r8)\n jne 5f\n" LOAD_VECTORS "movb $1, %c[loaded](%%r8)\n5:\n"                             \
-    "lea tz_translated_nothing_to_load(%%rip), %%r10\n mov %%r10, %c[gate_sse](%%r8)\n" open_avx                      \
-    "add $127, %%al\n sahf\n mov %%r9, %%rax\n mov 64(%%r8), %%r8\n ret\n"                                            \
+    "lea tz_translated_nothing_to_load(%%rip), %%r13\n mov %%r13, %c[gate_sse](%%r8)\n" open_avx                      \
+    "add $127, %%al\n sahf\n mov %%r15, %%rax\n mov 64(%%r8), %%r8\n ret\n"                                            \
     GATE_IS_CLOSED
 
 GATE void tz_translated_load_sse(void) {
-    CODE(LOAD_FOR("4", "testb $8, %c[gates](%%r8)\n jne 7f\n mov %%r10, %c[gate_avx](%%r8)\n7:\n"));
+    CODE(LOAD_FOR("4", "testb $8, %c[gates](%%r8)\n jne 7f\n mov %%r13, %c[gate_avx](%%r8)\n7:\n"));
 }
 
 // Bits 0 and 1 of `fpu_gates` are x87 and MMX.
 GATE void tz_translated_load_x87(void) {
-    CODE(STATE_OF_CALL "mov %%rax, %%r9\n lahf\n seto %%al\n testb $3, %c[gates](%%r8)\n jne 6f\n"
-         "cmpb $0, %c[x87](%%r8)\n jne 5f\n mov %%rdx, %%r10\n push %%rax\n" LOAD_X87
-         "pop %%rax\n mov %%r10, %%rdx\n movb $1, %c[x87](%%r8)\n"
-         "5: lea tz_translated_nothing_to_load(%%rip), %%r10\n mov %%r10, %c[gate_x87](%%r8)\n"
-         "add $127, %%al\n sahf\n mov %%r9, %%rax\n mov 64(%%r8), %%r8\n ret\n" GATE_IS_CLOSED);
+    CODE(STATE_OF_CALL "mov %%rax, %%r15\n lahf\n seto %%al\n testb $3, %c[gates](%%r8)\n jne 6f\n"
+         "cmpb $0, %c[x87](%%r8)\n jne 5f\n mov %%rdx, %%r13\n push %%rax\n" LOAD_X87
+         "pop %%rax\n mov %%r13, %%rdx\n movb $1, %c[x87](%%r8)\n"
+         "5: lea tz_translated_nothing_to_load(%%rip), %%r13\n mov %%r13, %c[gate_x87](%%r8)\n"
+         "add $127, %%al\n sahf\n mov %%r15, %%rax\n mov 64(%%r8), %%r8\n ret\n" GATE_IS_CLOSED);
 }
 
-GATE void tz_translated_load_avx(void) { CODE(LOAD_FOR("8", "mov %%r10, %c[gate_avx](%%r8)\n")); }
+GATE void tz_translated_load_avx(void) { CODE(LOAD_FOR("8", "mov %%r13, %c[gate_avx](%%r8)\n")); }
 
 // The pages of the first and of the last byte, as probes find them; they have to be neighbours in the host's memory too.
 #define SPAN(table)                                                                                                   \
     "push %%rax\n push %%rcx\n push %%rdx\n mov 32+%c[" table "](%%rsp), %%rax\n"                                     \
-    "lea -1(%%r9,%%r10), %%r10\n mov %%r9d, %%edx\n shr $8, %%edx\n and $%c[mask], %%edx\n"                           \
-    "mov %%r10d, %%ecx\n shr $8, %%ecx\n and $%c[mask], %%ecx\n"                                                      \
-    "xor (%%rax,%%rdx), %%r9\n cmp $0xfff, %%r9\n ja 1f\n xor (%%rax,%%rcx), %%r10\n cmp $0xfff, %%r10\n ja 1f\n"     \
-    "mov 8(%%rax,%%rdx), %%rdx\n add %%rdx, %%r9\n add $4096, %%rdx\n cmp %%rdx, 8(%%rax,%%rcx)\n jne 1f\n clc\n"     \
+    "lea -1(%%r15,%%r13), %%r13\n mov %%r15d, %%edx\n shr $8, %%edx\n and $%c[mask], %%edx\n"                           \
+    "mov %%r13d, %%ecx\n shr $8, %%ecx\n and $%c[mask], %%ecx\n"                                                      \
+    "xor (%%rax,%%rdx), %%r15\n cmp $0xfff, %%r15\n ja 1f\n xor (%%rax,%%rcx), %%r13\n cmp $0xfff, %%r13\n ja 1f\n"     \
+    "mov 8(%%rax,%%rdx), %%rdx\n add %%rdx, %%r15\n add $4096, %%rdx\n cmp %%rdx, 8(%%rax,%%rcx)\n jne 1f\n clc\n"     \
     "2: pop %%rdx\n pop %%rcx\n pop %%rax\n ret\n 1: stc\n jmp 2b\n"
 
 GATE void tz_translated_span_read(void) { CODE(SPAN("tlb_read")); }
@@ -231,12 +231,11 @@ BY_ASSEMBLY static void end_split(const tz_cpu *state) {
 
 // C that needs no more than the stack below the state: the state in RDI.
 #define CALL_C(function)                                                                                              \
-    "push %%rax\n push %%rcx\n push %%rdx\n push %%rsi\n push %%rdi\n push %%r8\n push %%r11\n"                       \
-    "lea 64(%%rsp), %%rdi\n"                                                                                          \
-    "mov %%r9, %%rsi\n mov %%r10, %%rdx\n" function                                                                   \
-    "pop %%r11\n pop %%r8\n pop %%rdi\n pop %%rsi\n pop %%rdx\n pop %%rcx\n pop %%rax\n"
+    "push %%rax\n push %%rcx\n push %%rdx\n push %%rsi\n push %%rdi\n push %%r8\n push %%r9\n push %%r10\n push %%r11\n" \
+    "lea 80(%%rsp), %%rdi\n mov %%r15, %%rsi\n mov %%r13, %%rdx\n" function                                           \
+    "pop %%r11\n pop %%r10\n pop %%r9\n pop %%r8\n pop %%rdi\n pop %%rsi\n pop %%rdx\n pop %%rcx\n pop %%rax\n"
 #define SPLIT(writes)                                                                                                 \
-    CALL_C("mov $" writes ", %%ecx\n call tz_translated_split\n mov %%rax, %%r9\n") "cmp $1, %%r9\n ret\n"
+    CALL_C("mov $" writes ", %%ecx\n call tz_translated_split\n mov %%rax, %%r15\n") "cmp $1, %%r15\n ret\n"
 
 GATE void tz_translated_split_read(void) { CODE(SPLIT("0")); }
 

@@ -1,9 +1,9 @@
 // The border between generated code and everything else: how translated guest code is entered and left, the gates that
 // it calls, and the signals that end it. Generated code keeps guest registers in host registers:
 //
-//     RAX RCX RDX RBX RBP RSI RDI R8 R12…R15   the guest's register of the same name
-//     R11   the guest's RSP         R9 R10   temporary                         RSP   tz_cpu
-//     guest R9…R11: in tz_cpu.gpr   host arithmetic flags: the guest's         host DF: clear
+//     RAX RCX RDX RBX RBP RSI RDI R8 R9 R10 R12 R14   the guest's register of the same name
+//     R11   the guest's RSP         R13 R15   temporary                       RSP   tz_cpu
+//     guest R11 R13 R15: in tz_cpu.gpr   host arithmetic flags: the guest's   host DF: clear
 //
 // Vector registers and MXCSR are the guest's while `vectors_loaded` is set, x87 registers while `x87_loaded` is, but for the
 // instruction and data pointers, which are in the state. What is below RSP is a stack for return addresses of gates and for
@@ -34,7 +34,7 @@ enum {
 // Runs generated code until it leaves; registers are loaded from and stored to `state`.
 uint32_t tz_translated_enter(tz_cpu *_Nonnull state, const void *_Nonnull code);
 
-// Jumped to by generated code. `exit` and `exit_saved`: R10D is the reason, R9 the value; flags are in the host's, or
+// Jumped to by generated code. `exit` and `exit_saved`: R13D is the reason, R15 the value; flags are in the host's, or
 // saved in `arithmetic`.
 void tz_translated_exit(void);
 void tz_translated_exit_saved(void);
@@ -43,26 +43,26 @@ void tz_translated_exit_saved(void);
 // it and nothing asks for attention, and leaves with TZ_LEFT_BY_STEP otherwise.
 void tz_translated_proceed(void);
 
-// Called by generated code. R9 points to a decoded instruction, R10 is the offset of the next one from `code_base`: runs
+// Called by generated code. R15 points to a decoded instruction, R13 is the offset of the next one from `code_base`: runs
 // its handler on the state in memory, and returns unless that faulted, or ended the block: then it proceeds.
 void tz_translated_step(void);
 void tz_translated_step_saved(void);
 // The same while the flags are nowhere, since nothing but a fault needs them; `flags_lost` says so.
 void tz_translated_step_lost(void);
 
-// Called by generated code where a probe fails for bytes that may reach into a second page: R9 is the linear address, R10 their
-// number, 2 to 4096. With CF clear R9 is the host address of them all; with CF set the TLB does not have both pages, or they
-// are not neighbours in the host's memory. R9, R10 and the other flags are lost.
+// Called by generated code where a probe fails for bytes that may reach into a second page: R15 is the linear address, R13 their
+// number, 2 to 4096. With CF clear R15 is the host address of them all; with CF set the TLB does not have both pages, or they
+// are not neighbours in the host's memory. R15, R13 and the other flags are lost.
 void tz_translated_span_read(void);
 void tz_translated_span_write(void);
 
-// The same for at most 64 bytes that one instruction reads, or writes and does not read. Pages that are not neighbours do too: R9
+// The same for at most 64 bytes that one instruction reads, or writes and does not read. Pages that are not neighbours do too: R15
 // is the address of a copy then. Behind the instruction that writes, `split_end` is called, which carries the bytes home.
 void tz_translated_split_read(void);
 void tz_translated_split_write(void);
 void tz_translated_split_end(void);
 
-// Jumped to by SYSCALL and by SYSRET to 64-bit code, with flags saved, R9 and R10 as at `tz_translated_step`: goes on with the
+// Jumped to by SYSCALL and by SYSRET to 64-bit code, with flags saved, R15 and R13 as at `tz_translated_step`: goes on with the
 // translation of the target, or has the handler do it.
 void tz_translated_system_call(void);
 void tz_translated_system_return(void);

@@ -78,7 +78,7 @@ extension BlockEncoder {
 
     // MARK: Indirect
 
-    /// Looks up the RIP in R9; the jump table's entry is in R10 afterwards. Leaves by the handler, which does all of the
+    /// Looks up the RIP in R15; the jump table's entry is in R13 afterwards. Leaves by the handler, which does all of the
     /// instruction's work, where there is none, and when the vCPU's attention is asked for: no entry has the salt that is then
     /// in force.
     private mutating func emitLookup(_ operation: Operation) {
@@ -108,7 +108,7 @@ extension BlockEncoder {
         emitJumpToLanding()
     }
 
-    /// The target of an indirect jump or call into R9, with the flags seen to.
+    /// The target of an indirect jump or call into R15, with the flags seen to.
     private mutating func emitTarget(_ operation: Operation) {
         let i = operation.instruction
         if i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0 {

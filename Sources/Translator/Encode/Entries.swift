@@ -40,7 +40,7 @@ struct EdgeFlags {
 }
 
 extension BlockEncoder {
-    /// The landing (the way in for indirect jumps, with the jump table's entry in R10), the other ways in, and the gates.
+    /// The landing (the way in for indirect jumps, with the jump table's entry in R13), the other ways in, and the gates.
     /// Whoever comes by the landing has said in `flag_source` where the flags are.
     mutating func emitEntries(_ operations: [Operation]) {
         let inherits = operations.first?.inheritsFlags ?? false
@@ -151,7 +151,7 @@ extension BlockEncoder {
                     registers: lookupRegisters, lacksCarry: false), isLookup: true))
     }
 
-    /// With an entry of the jump table in R10: saves flags that the entry's trace may lose.
+    /// With an entry of the jump table in R13: saves flags that the entry's trace may lose.
     mutating func emitHandOverFlags() {
         guard lookupRegisters != 0 else { return }
         code.instruction(HostEncoding(0xf7), reg: 0, JumpTable.headRegisters)

@@ -9,9 +9,9 @@ enum Host {
     /// The vCPU's `tz_cpu`: RSP, which cannot be an index.
     static let state: UInt8 = 4
     /// Free between any two guest instructions: by convention the address, then the host pointer, of a memory operand.
-    static let address: UInt8 = 9
+    static let address: UInt8 = 15
     /// The second free register.
-    static let spare: UInt8 = 10
+    static let spare: UInt8 = 13
     /// The guest's RSP.
     static let guestRSP: UInt8 = 11
 }

@@ -1,11 +1,11 @@
-// One memory access: from the linear address in R9 to the host address in R9, by a probe of the software TLB. What the
+// One memory access: from the linear address in R15 to the host address in R15, by a probe of the software TLB. What the
 // probe does not settle (misses, page crossings, devices, pages with code) goes out of line, where the interpreter's
 // handler executes the whole instruction, unless a gate can reach the bytes of many that lie in two pages.
 //
-//     mov r10d, r9d; shr r10d, 8; and r10d, 7FF0H    the entry's offset in its table
-//     xor r9, [state + r10 + tag]                    the offset in the page, if the tag is this page
-//     cmp r9, 4096 - size; ja slow                   a page crossing fails here too
-//     add r9, [state + r10 + addend]
+//     mov r13d, r15d; shr r13d, 8; and r13d, 7FF0H    the entry's offset in its table
+//     xor r15, [state + r13 + tag]                    the offset in the page, if the tag is this page
+//     cmp r15, 4096 - size; ja slow                   a page crossing fails here too
+//     add r15, [state + r13 + addend]
 
 import CPrimitives
 import X86

@@ -5,11 +5,11 @@ import CPrimitives
 import X86
 
 extension BlockEncoder {
-    /// The host register that holds a guest register; nil for R9 to R11, which live in the state.
+    /// The host register that holds a guest register; nil for R11, R13 and R15, which live in the state.
     static func host(_ number: UInt8) -> UInt8? {
         switch number {
         case 4: Host.guestRSP
-        case 9...11: nil
+        case 11, 13, 15: nil
         default: number
         }
     }

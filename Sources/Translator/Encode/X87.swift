@@ -6,7 +6,7 @@ import CPrimitives
 import X86
 
 extension BlockEncoder {
-    /// The instruction, with its memory operand at [R9] and the operand's address in the state's scratch.
+    /// The instruction, with its memory operand at [R15] and the operand's address in the state's scratch.
     mutating func emitX87(_ operation: Operation, opcode: UInt8, extension: UInt8) {
         guard operation.kind == .access else {
             code.bytes(opcode, operation.instruction.pointee.modrm)

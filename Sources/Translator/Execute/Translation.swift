@@ -15,7 +15,7 @@ struct Translation {
     var headRegisters: UInt16
     /// The same for its landing; all if that takes flags from the state alone.
     var landingRegisters: UInt32
-    /// Where indirect jumps enter: R10 names the entry of the jump table, `flag_source` says where the flags are.
+    /// Where indirect jumps enter: R13 names the entry of the jump table, `flag_source` says where the flags are.
     var landing: UnsafeMutablePointer<UInt8>
     /// The end of its code; it begins at `landing`.
     var end: UnsafeMutablePointer<UInt8>
