@@ -28,7 +28,7 @@
         [handler] "i"(offsetof(tz_instruction, handler)), [length] "i"(offsetof(tz_instruction, length)),             \
         AT(tlb_read, tlb_read), AT(tlb_write, tlb_write), [mask] "i"((TZ_TLB_ENTRIES - 1) << 4),                      \
         [by_step] "i"(TZ_LEFT_BY_STEP),                                                                               \
-        [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
+        [offset] "i"(TZ_LEFT_OFFSET_SHIFT), [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
 #define CODE(text) __asm__ volatile(text : : OFFSETS)
 #define GATE __attribute__((naked, used))
 
@@ -149,6 +149,44 @@ GATE void tz_translated_proceed(void) {
          "mov %%r8, %%rbx\n mov %%r8, %%rdi\n call tz_translated_next\n mov %%rbx, %%r8\n"
          "test %%rax, %%rax\n je 4f\n" GO_TO_ENTRY(LOAD_REGISTERS)
          "4: mov $%c[by_step], %%r13d\n" LEAVE);
+}
+
+static const tz_jump_entry *follow(tz_cpu *state, uint32_t link, uint32_t offset) __asm__("tz_translated_followed");
+BY_ASSEMBLY static const tz_jump_entry *follow(tz_cpu *state, uint32_t link, uint32_t offset) {
+    uint8_t *follows = &state->translated.follows[link];
+    if (*follows == TZ_FOLLOWED_OFTEN) return NULL;
+    ++*follows;
+    return tz_find_entry(state, state->translated.code_base + offset, state->tlb_context);
+}
+
+#define FOLLOW                                                                                                        \
+    STORE_OTHERS "mov %%r15, %c[exit_value](%%r8)\n" USE_HOST_STACK                                                   \
+    "mov %%r8, %%rbx\n mov %%r8, %%rdi\n mov %%r15d, %%esi\n mov %%r13d, %%edx\n shr $%c[offset], %%edx\n"            \
+    "call tz_translated_followed\n mov %%rbx, %%r8\n test %%rax, %%rax\n je 4f\n" GO_TO_ENTRY(LOAD_REGISTERS)         \
+    "4:\n" LEAVE
+
+GATE void tz_translated_follow(void) { CODE(STATE_OF_JUMP STORE_RAX STORE_FLAGS("arithmetic") FOLLOW); }
+
+GATE void tz_translated_follow_saved(void) { CODE(STATE_OF_JUMP STORE_RAX FOLLOW); }
+
+// Where the TLB's fetch entries say that the address leads, if the translation there was last found at this place.
+BY_ASSEMBLY const tz_jump_entry *tz_look_further(tz_cpu *state, uint64_t rip, uint64_t context) {
+    tz_translated *t = &state->translated;
+    if (state->code_width != 8) return NULL;
+    bool is_user = context == TZ_TLB_USER;
+    uint64_t slot = (is_user ? TZ_TLB_USER : TZ_TLB_SUPERVISOR) * (uint64_t)TZ_TLB_ENTRIES + (rip >> 12 & (TZ_TLB_ENTRIES - 1));
+    const tz_tlb_entry *fetches = state->tlb + TZ_TLB_FETCH * TZ_TLB_CONTEXTS * TZ_TLB_ENTRIES;
+    if ((rip ^ fetches[slot].tag) > 0xfff) return NULL;
+    const uint64_t *pages = (const uint64_t *)((const char *)state->tlb + TZ_TLB_PHYSICAL_OFFSET);
+    uint64_t physical = pages[slot] | (rip & 0xfff);
+    const tz_index_entry *known = &t->index[tz_index_slot(physical)];
+    if (known->key != (physical | (state->code_mode | context << 4) << TZ_INDEX_MODE_SHIFT)) return NULL;
+    uint64_t code_base = rip & ~(uint64_t)0xfff;
+    if (known->page->epoch != t->code_epochs[is_user] || known->page->place != code_base + t->code_salt) return NULL;
+    tz_jump_entry *entry = &t->jump_table[rip & (TZ_JUMP_ENTRIES - 1)];
+    *entry = (tz_jump_entry){.key = rip ^ t->mode_salts[context], .landing = known->landing, .code_base = code_base,
+                             .head_registers = known->head_registers};
+    return entry;
 }
 
 GATE void tz_translated_nothing_to_load(void) { CODE("ret\n"); }

@@ -15,6 +15,7 @@ final class Translator {
     // time would take a tenth of a fault's time.
     @exclusivity(unchecked) var code: CodeMemory
     let jumps: JumpTable
+    @exclusivity(unchecked) var index: TranslationIndex
     @exclusivity(unchecked) var operations: [Operation] = []
     /// The operations of the trace whose flags were worked out last.
     @exclusivity(unchecked) var recovered: (trace: UnsafeMutablePointer<Block>?, operations: [Operation]) = (nil, [])
@@ -49,6 +50,8 @@ final class Translator {
         lowering = Lowering(model: cpu.vm.model)
         code = try CodeMemory()
         jumps = JumpTable(cpu.state)
+        index = TranslationIndex(cpu.state)
+        state.pointee.translated.follows = code.follows
         operations.reserveCapacity(Block.maximumCount)
         guard let pages = UnsafeRawPointer(bitPattern: Self.pollPages) else {
             throw EngineError("the host gives no memory for translated code")
@@ -174,7 +177,7 @@ final class Translator {
                 Link(
                     displacement: edge.displacement, stub: stub, target: Int16(edge.target & 0xfff),
                     flags: edge.flags,
-                    isMobile: edge.crossesPages || encoder.mode.width == 2,
+                    isMobile: edge.crossesPages || encoder.mode.width == 2, isFollowed: encoder.isFollowed(edge),
                     ripWidth: UInt8(edge.mask.bitWidth - edge.mask.leadingZeroBitCount),
                     gates: encoder.openedGates)
             )
@@ -183,7 +186,8 @@ final class Translator {
             Translation(
                 trace: trace, entries: encoder.entries, gates: encoder.openedGates,
                 headRegisters: FlagPlan.headRegisters(operations),
-                landingRegisters: encoder.headRegisters(operations), landing: landing, end: encoder.code.cursor))
+                landingRegisters: encoder.headRegisters(operations), landing: landing, end: encoder.code.cursor,
+                page: index.page(of: block)))
         block.pointee.translation = UnsafeMutableRawPointer(translation)
         statistics.blocksTranslated += 1
         let linear = state.pointee.rip
@@ -205,6 +209,7 @@ final class Translator {
         let rip = state.pointee.rip
         let mode = translation.pointee.block.pointee.mode
         place(translation, at: rip)
+        index.insert(translation, landing: code.executable(translation.pointee.landing))
         let base = rip &- UInt64(translation.pointee.offset)
         jumps.insert(
             code.executable(translation.pointee.landing), headRegisters: translation.pointee.landingRegisters, at: rip,

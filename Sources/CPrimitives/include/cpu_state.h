@@ -101,6 +101,8 @@ enum { TZ_TLB_SUPERVISOR, TZ_TLB_USER, TZ_TLB_SUPERVISOR_AC, TZ_TLB_CONTEXTS };
 // The tables of a vCPU lie one after another: for each kind the contexts, TZ_TLB_ENTRIES entries each.
 enum { TZ_TLB_READ, TZ_TLB_WRITE, TZ_TLB_FETCH, TZ_TLB_KINDS };
 enum { TZ_TLB_TOTAL = TZ_TLB_KINDS * TZ_TLB_CONTEXTS * TZ_TLB_ENTRIES };
+// Behind them a table that is never filled, and then the guest-physical pages of the fetch entries, context by context.
+enum { TZ_TLB_PHYSICAL_OFFSET = (TZ_TLB_TOTAL + TZ_TLB_ENTRIES) * 16 };
 
 // tz_cpu.attention: why the run loop must look up between blocks. Set from any thread by tz_atomic_or.
 enum {
@@ -158,6 +160,23 @@ _Static_assert(sizeof(tz_jump_entry) == 32 && offsetof(tz_jump_entry, landing) =
                "generated code knows this layout");
 
 enum { TZ_JUMP_ENTRIES = 1 << 14 };
+
+// Where a page of code was last found, as `code_base` plus `code_salt`, and in which epoch (`Mobility`).
+typedef struct tz_code_page {
+    uint64_t place;
+    uint64_t epoch;
+} tz_code_page;
+
+// The translation of the code at a guest-physical address, for lookups that the jump table does not answer. Empty: all 0.
+typedef struct tz_index_entry {
+    uint64_t key;  // the address, and the block's mode in bits 59:52
+    const void *_Nullable landing;
+    const tz_code_page *_Nullable page;
+    uint32_t head_registers;
+    uint32_t reserved;
+} tz_index_entry;
+
+enum { TZ_INDEX_ENTRIES = 1 << 14, TZ_INDEX_MODE_SHIFT = 52 };
 // No mode and generation: generations count from 1.
 static const uint64_t TZ_NO_MODE = 0;
 
@@ -173,6 +192,9 @@ typedef struct tz_translated {
     uint64_t jump_generations[2];     // the part of the salt that is supervisor code's, and user code's
     uint64_t code_salt;       // the part of the salt that is the code segment's: bits 47:32 are bits 19:4 of its base
     tz_jump_entry *_Nonnull jump_table;
+    tz_index_entry *_Nonnull index;
+    uint64_t code_epochs[2];  // of supervisor code and of user code: how often it may have moved
+    uint8_t *_Nonnull follows;  // how often each link was looked up since it was cut
     const void *_Nullable poll;       // what polls load from: `poll_calm`, or `poll_trap` to stop them
     const void *_Nullable poll_calm;
     const void *_Nullable poll_trap;  // a page that can't be read

@@ -39,6 +39,12 @@ uint32_t tz_translated_enter(tz_cpu *_Nonnull state, const void *_Nonnull code);
 void tz_translated_exit(void);
 void tz_translated_exit_saved(void);
 
+// The same by a jump that is not linked, to the offset in its page that `r13d` has above `TZ_LEFT_OFFSET_SHIFT`: goes on
+// there if the target is found and the jump was not taken often yet.
+void tz_translated_follow(void);
+void tz_translated_follow_saved(void);
+enum { TZ_FOLLOWED_OFTEN = 32 };
+
 // Jumped to after a handler that has set RIP, with flags saved: goes on with the translation there if the jump table has
 // it and nothing asks for attention, and leaves with TZ_LEFT_BY_STEP otherwise.
 void tz_translated_proceed(void);
@@ -137,13 +143,25 @@ TZ_WITHOUT_VECTORS static inline bool tz_open_lookups(tz_cpu *_Nonnull state) {
     return __atomic_load_n(&state->attention, __ATOMIC_SEQ_CST) == 0;
 }
 
-// The table's entry for the translation at `rip` in a context, with lookups opened and flags in the state; null if there is
-// none, or if attention is asked for.
+// The slot of `tz_translated.index` for a guest-physical address.
+TZ_WITHOUT_VECTORS static inline uint64_t tz_index_slot(uint64_t physical) {
+    return (physical ^ physical >> 13) & (TZ_INDEX_ENTRIES - 1);
+}
+
+// The table's entry for the translation at `rip` in a context, made anew if the TLB knows the page and the translation is
+// known to be for that place; null otherwise.
+const tz_jump_entry *_Nullable tz_look_further(tz_cpu *_Nonnull state, uint64_t rip, uint64_t context);
+
+// The same with lookups opened and flags in the state; null also if attention is asked for.
 TZ_WITHOUT_VECTORS static inline const tz_jump_entry *_Nullable tz_find_entry(
     tz_cpu *_Nonnull state, uint64_t rip, uint64_t context) {
     tz_translated *t = &state->translated;
     const tz_jump_entry *entry = &t->jump_table[rip & (TZ_JUMP_ENTRIES - 1)];
-    if (!tz_open_lookups(state) || entry->key != (rip ^ t->mode_salts[context])) return NULL;
+    if (!tz_open_lookups(state)) return NULL;
+    if (entry->key != (rip ^ t->mode_salts[context])) {
+        entry = tz_look_further(state, rip, context);
+        if (!entry) return NULL;
+    }
     t->flag_source = 0;
     return entry;
 }

@@ -8,17 +8,28 @@ extension BlockEncoder {
         let stub = code.cursor
         if edge.isLookup { return stub }
         HostAssembler.patch(edge.displacement, to: stub)
-        code.leave(byLink: number, gates, flagsInHost: edge.flags.inHost)
+        code.leave(byLink: number, target: edge.target, isFollowed: isFollowed(edge), gates, flagsInHost: edge.flags.inHost)
         return stub
     }
+
+    /// Whether an edge is looked up by a gate until it was taken often.
+    func isFollowed(_ edge: Edge) -> Bool { edge.crossesPages && mode.width == 8 && mode.isUser }
 }
 
 extension HostAssembler {
     /// The way to the dispatcher.
-    mutating func leave(byLink number: Int32, _ gates: CodeMemory.Gates, flagsInHost: Bool) {
+    mutating func leave(
+        byLink number: Int32, target: Int32, isFollowed: Bool, _ gates: CodeMemory.Gates, flagsInHost: Bool
+    ) {
         move32(Host.address, immediate: UInt32(bitPattern: number))
-        move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_LINK))
-        jump(to: flagsInHost ? gates.exit : gates.exitSaved)
+        move32(
+            Host.spare,
+            immediate: UInt32(TZ_LEFT_BY_LINK) | UInt32(target & 0xfff) << UInt32(TZ_LEFT_OFFSET_SHIFT))
+        if isFollowed {
+            jump(to: flagsInHost ? gates.follow : gates.followSaved)
+        } else {
+            jump(to: flagsInHost ? gates.exit : gates.exitSaved)
+        }
     }
 
     /// What takes its place, one byte shorter, for a jump that is linked to a trace that inherits its flags.

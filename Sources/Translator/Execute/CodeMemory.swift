@@ -18,13 +18,15 @@ struct CodeMemory: ~Copyable {
     /// More than the code of one block can take.
     static let largestBlock = 128 << 10
 
-    // SAFETY: two mappings of the same memory and three allocations, all owned by this value. Only what lies behind
+    // SAFETY: two mappings of the same memory and four allocations, all owned by this value. Only what lies behind
     // the fill marks is written, but for jumps that are patched while their vCPU runs no generated code.
     private let writable: UnsafeMutablePointer<UInt8>
     private let executable: UnsafeMutablePointer<UInt8>
     let translations: UnsafeMutablePointer<Translation>
     let links: UnsafeMutablePointer<Link>
     let sites: UnsafeMutablePointer<Site>
+    /// How often each link was looked up since it was cut.
+    let follows: UnsafeMutablePointer<UInt8>
     private(set) var translationCount = 0
     private(set) var linkCount = 0
     private(set) var siteCount = 0
@@ -37,6 +39,8 @@ struct CodeMemory: ~Copyable {
     struct Gates {
         let exit: UnsafePointer<UInt8>
         let exitSaved: UnsafePointer<UInt8>
+        let follow: UnsafePointer<UInt8>
+        let followSaved: UnsafePointer<UInt8>
         let proceed: UnsafePointer<UInt8>
         let step: UnsafePointer<UInt8>
         let stepSaved: UnsafePointer<UInt8>
@@ -59,6 +63,8 @@ struct CodeMemory: ~Copyable {
             }
             exit = gate(tz_translated_exit)
             exitSaved = gate(tz_translated_exit_saved)
+            follow = gate(tz_translated_follow)
+            followSaved = gate(tz_translated_follow_saved)
             proceed = gate(tz_translated_proceed)
             step = gate(tz_translated_step)
             stepSaved = gate(tz_translated_step_saved)
@@ -78,6 +84,7 @@ struct CodeMemory: ~Copyable {
         translations = .allocate(capacity: Self.translationCapacity)
         links = .allocate(capacity: Self.linkCapacity)
         sites = .allocate(capacity: Self.siteCapacity)
+        follows = .allocate(capacity: Self.linkCapacity)
         var code = HostAssembler(at: writable)
         gates = Gates(&code)
         reserved = (code.cursor - writable + 63) & ~63
@@ -119,6 +126,7 @@ struct CodeMemory: ~Copyable {
         translations.deallocate()
         links.deallocate()
         sites.deallocate()
+        follows.deallocate()
     }
 
     private static func unavailable(_ error: Int32) -> EngineError {
@@ -139,6 +147,7 @@ struct CodeMemory: ~Copyable {
     /// Enters a link, whose number is `linkCount` before.
     mutating func addLink(_ link: Link) {
         links[linkCount] = link
+        follows[linkCount] = 0
         linkCount += 1
     }
 

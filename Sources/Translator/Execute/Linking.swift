@@ -13,6 +13,11 @@ extension Translator {
         // A target that wrapped is not where the source's page says.
         let base = state.pointee.rip &- destination.pointee.block.pointee.address & 0xfff
         guard link.pointee.destination == nil, base == state.pointee.translated.code_base else { return }
+        if link.pointee.isFollowed {
+            // User code moves whenever the address space changes: most links would be cut before they paid.
+            guard code.follows[Int(number)] == UInt8(TZ_FOLLOWED_OFTEN) else { return }
+            code.follows[Int(number)] = 0
+        }
         HostAssembler.patch(link.pointee.displacement, to: way(of: number, to: destination))
         link.pointee.destination = destination
         let first = destination.pointee.firstIncoming
@@ -20,7 +25,7 @@ extension Translator {
         link.pointee.previousIncoming = -1
         if first >= 0 { code.links[Int(first)].previousIncoming = number }
         destination.pointee.firstIncoming = number
-        if isMobile { mobility[destination.pointee.isUser].links.append(number) }
+        if isMobile { mobility[destination.pointee.isUser].append(number) }
         statistics.linksMade += 1
     }
 
@@ -54,7 +59,9 @@ extension Translator {
         guard let destination = link.pointee.destination else { return }
         if link.pointee.bequeaths {
             var stub = HostAssembler(at: link.pointee.stub)
-            stub.leave(byLink: number, code.gates, flagsInHost: true)
+            stub.leave(
+                byLink: number, target: Int32(link.pointee.target), isFollowed: link.pointee.isFollowed, code.gates,
+                flagsInHost: true)
             link.pointee.bequeaths = false
         }
         HostAssembler.patch(link.pointee.displacement, to: link.pointee.stub)
@@ -74,47 +81,25 @@ extension Translator {
     @inline(__always) func place(_ translation: UnsafeMutablePointer<Translation>, at rip: UInt64) {
         // Where its page begins: RIP does not tell under code segments that begin elsewhere.
         let place = rip &- translation.pointee.block.pointee.address & 0xfff &+ state.pointee.translated.code_salt
-        if translation.pointee.place == place,
-            translation.pointee.placedEpoch == mobility[translation.pointee.isUser].epoch
-        {
-            return
-        }
-        placeAnew(translation, place)
+        let page = translation.pointee.page
+        let isUser = translation.pointee.isUser
+        if page.pointee.place == place, page.pointee.epoch == epoch(isUser) { return }
+        if page.pointee.epoch == epoch(isUser) { jumpsForgotten(user: isUser, supervisor: !isUser) }
+        page.pointee = tz_code_page(place: place, epoch: epoch(isUser))
     }
 
-    private func placeAnew(_ translation: UnsafeMutablePointer<Translation>, _ place: UInt64) {
-        let isUser = translation.pointee.isUser
-        let physical = translation.pointee.block.pointee.address >> 12
-        if let known = mobility[isUser].placements[physical], known != place {
-            jumpsForgotten(user: isUser, supervisor: !isUser)
-        }
-        mobility[isUser].placements[physical] = place
-        translation.pointee.place = place
-        translation.pointee.placedEpoch = mobility[isUser].epoch
+    /// Counts the times that user or supervisor code may have moved.
+    private func epoch(_ isUser: Bool) -> UInt64 {
+        isUser ? state.pointee.translated.code_epochs.1 : state.pointee.translated.code_epochs.0
     }
 }
 
-/// What holds only as long as linear addresses lead where they led: kept apart for user and supervisor code.
+/// Links to other pages, which hold only as long as linear addresses lead where they led: of user and of supervisor code.
 struct Mobility {
-    struct Half {
-        /// Links to another page.
-        var links: [Int32] = []
-        /// The place at which each guest-physical page was seen.
-        var placements: [UInt64: UInt64] = [:]
-        /// Counts the times that all of this was forgotten.
-        var epoch: UInt64 = 1
+    private var user: [Int32] = []
+    private var supervisor: [Int32] = []
 
-        mutating func removeAll() {
-            links.removeAll(keepingCapacity: true)
-            placements.removeAll(keepingCapacity: true)
-            epoch += 1
-        }
-    }
-
-    private var user = Half()
-    private var supervisor = Half()
-
-    subscript(isUser: Bool) -> Half {
+    subscript(isUser: Bool) -> [Int32] {
         @inline(__always) _read { if isUser { yield user } else { yield supervisor } }
         @inline(__always) _modify { if isUser { yield &user } else { yield &supervisor } }
     }
@@ -124,6 +109,7 @@ extension Translator: CodeObserver {
     func blockForgotten(_ block: UnsafeMutablePointer<Block>) {
         guard let translation = block.pointee.translation?.assumingMemoryBound(to: Translation.self) else { return }
         block.pointee.translation = nil
+        index.remove(block)
         while translation.pointee.firstIncoming >= 0 { cut(translation.pointee.firstIncoming) }
         // Indirect jumps may still find it: they leave right there, behind the load of `code_base`.
         var landing = HostAssembler(at: translation.pointee.landing)
@@ -142,8 +128,8 @@ extension Translator: CodeObserver {
         recovered.trace = nil
         // Links get new numbers.
         state.pointee.translated.flag_source = 0
-        mobility[true].removeAll()
-        mobility[false].removeAll()
+        mobility = Mobility()
+        index.removeAll()
         jumps.removeAll(user: true, supervisor: true)
     }
 
@@ -154,7 +140,8 @@ extension Translator: CodeObserver {
     }
 
     private func forgetLinks(ofUser isUser: Bool) {
-        for number in mobility[isUser].links { cut(number) }
-        mobility[isUser].removeAll()
+        for number in mobility[isUser] { cut(number) }
+        mobility[isUser].removeAll(keepingCapacity: true)
+        if isUser { state.pointee.translated.code_epochs.1 += 1 } else { state.pointee.translated.code_epochs.0 += 1 }
     }
 }

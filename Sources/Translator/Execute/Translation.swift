@@ -21,9 +21,8 @@ struct Translation {
     var end: UnsafeMutablePointer<UInt8>
     /// Head of the list of links that lead here; -1 ends it.
     var firstIncoming: Int32 = -1
-    /// The place at which it was last seen, and when (`Mobility`).
-    var place: UInt64 = 0
-    var placedEpoch: UInt64 = 0
+    /// Where its page was last found.
+    var page: UnsafeMutablePointer<tz_code_page>
 
     var mode: BlockMode { BlockMode(block.pointee.mode) }
     /// Where in its page it begins.
@@ -49,6 +48,8 @@ struct Link {
     /// The target lies in another page than the source, or the source is 16-bit code, whose targets wrap: linked only while
     /// addresses lead where they led.
     var isMobile: Bool
+    /// Looked up until it was taken often, and then linked.
+    var isFollowed: Bool
     /// The width in bits that the target's RIP is truncated to.
     var ripWidth: UInt8
     /// The gates that its source has opened.

@@ -44,7 +44,7 @@ extension SoftwareCPU {
     ) -> UnsafeMutablePointer<Block>? {
         if block.pointee.mayStop { return stopsAtBreakpoint(linear) ? nil : block }
         jumpCache.insert(block, at: linear, context: context)
-        noteJump(linear, crossing: block.pointee.secondPage != Block.noPage)
+        noteJump(linear, second: nextPage(linear), block)
         return block
     }
 

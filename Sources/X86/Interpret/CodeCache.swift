@@ -27,6 +27,8 @@ package struct Block {
     /// Next block that crosses into the same second page.
     var nextCrossing: UnsafeMutablePointer<Block>?
 
+    /// Whoever has found it once need not ask again until addresses may lead elsewhere.
+    package var isRemembered: Bool { !mayStop }
     package static let noPage = UInt64.max
     /// The most instructions in a block, so that interrupts are noticed within a bounded number of them.
     package static let maximumCount = 64

@@ -114,13 +114,19 @@ extension SoftwareCPU {
     /// Everything may lead elsewhere.
     func forgetJumps() { forgetJumps(user: true, supervisor: true) }
 
-    /// What is not in global pages may.
-    func forgetNonGlobalJumps() { forgetJumps(user: true, supervisor: !jumpPages.supervisorIsGlobal) }
+    /// What is not in global pages may, where the tables do not say the same as before.
+    func forgetNonGlobalJumps() {
+        reviewJumps(user: true, supervisor: !jumpPages.supervisorIsGlobal)
+    }
 
     /// One 4-KiB page may.
     func forgetJumps(page linear: UInt64) {
-        let user = jumpPages.user.mayContain(linear)
-        let supervisor = jumpPages.supervisor.mayContain(linear)
+        reviewJumps(user: jumpPages.user.mayContain(linear), supervisor: jumpPages.supervisor.mayContain(linear))
+    }
+
+    private func reviewJumps(user: Bool, supervisor: Bool) {
+        let user = user && !jumpPages.user.stillLead(CPU(state), context: TLB.user)
+        let supervisor = supervisor && !jumpPages.supervisor.stillLead(CPU(state), context: TLB.supervisor)
         if user || supervisor { forgetJumps(user: user, supervisor: supervisor) }
     }
 
@@ -134,19 +140,18 @@ extension SoftwareCPU {
         codeObserver?.jumpsForgotten(user: user, supervisor: supervisor)
     }
 
-    /// Notes that a block was found at a linear address.
-    func noteJump(_ linear: UInt64, crossing: Bool) {
-        if state.pointee.tlb_context == UInt8(TZ_TLB_USER) {
-            jumpPages.user.insert(linear)
-            if crossing { jumpPages.user.insert(linear &+ 4096) }
-        } else {
-            jumpPages.supervisor.insert(linear)
-            if crossing { jumpPages.supervisor.insert(linear &+ 4096) }
-            let cpu = CPU(state)
-            if !cpu.isFetchGlobal(linear) || crossing && !cpu.isFetchGlobal(linear &+ 4096) {
-                jumpPages.supervisorIsGlobal = false
-            }
-        }
+    /// Notes that a block was found at a linear address, `second` being that of the page that it reaches into.
+    func noteJump(_ linear: UInt64, second: UInt64, _ block: UnsafeMutablePointer<Block>) {
+        let isUser = state.pointee.tlb_context == UInt8(TZ_TLB_USER)
+        notePage(linear, physical: block.pointee.address, isUser: isUser)
+        guard block.pointee.secondPage != Block.noPage else { return }
+        notePage(second, physical: block.pointee.secondPage << 12, isUser: isUser)
+    }
+
+    private func notePage(_ linear: UInt64, physical: UInt64, isUser: Bool) {
+        guard !isUser else { return jumpPages.user.insert(linear, physical: physical) }
+        jumpPages.supervisor.insert(linear, physical: physical)
+        if !CPU(state).isFetchGlobal(linear) { jumpPages.supervisorIsGlobal = false }
     }
 
     func memoryMapChanged() {

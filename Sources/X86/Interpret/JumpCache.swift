@@ -51,18 +51,30 @@ struct JumpCache: ~Copyable {
     }
 }
 
-/// The pages in which blocks were found, so that forgetting one page need not forget all of them.
+/// The pages in which blocks were found since that was last forgotten.
 struct JumpPages {
-    var user = PageFilter()
-    var supervisor = PageFilter()
+    var user = FoundPages()
+    var supervisor = FoundPages()
     /// All supervisor pages among them were global.
     var supervisorIsGlobal = true
 }
 
-/// A set of linear pages that may seem to contain more than it does.
-struct PageFilter {
+/// Linear pages, and the guest-physical pages that they led to. When translations are flushed, few enough pages are looked at
+/// again: most flushes change where data are, and what was found in code holds on.
+struct FoundPages {
     private static let bits = 1 << 14
-    private var words = [UInt64](repeating: 0, count: bits / 64)
+    private static let maximum = 256
+
+    private struct Page {
+        var linear: UInt64
+        var physical: UInt64
+    }
+
+    /// A set that may seem to contain more than it does.
+    private var filter = [UInt64](repeating: 0, count: bits / 64)
+    private var pages: [Page] = []
+    /// All are in `pages`, and each led to one place.
+    private var isComplete = true
 
     private static func bit(_ linear: UInt64) -> Int {
         Int(truncatingIfNeeded: linear >> 12 ^ linear >> 26) & (bits - 1)
@@ -70,15 +82,33 @@ struct PageFilter {
 
     func mayContain(_ linear: UInt64) -> Bool {
         let bit = Self.bit(linear)
-        return words[bit >> 6] >> UInt64(bit & 63) & 1 != 0
+        return filter[bit >> 6] >> UInt64(bit & 63) & 1 != 0
     }
 
-    mutating func insert(_ linear: UInt64) {
+    mutating func insert(_ linear: UInt64, physical: UInt64) {
+        let page = Page(linear: linear & ~0xfff, physical: physical & ~0xfff)
+        let isNew = !mayContain(linear)
         let bit = Self.bit(linear)
-        words[bit >> 6] |= 1 << UInt64(bit & 63)
+        filter[bit >> 6] |= 1 << UInt64(bit & 63)
+        guard isComplete else { return }
+        // Code that is run was found lately.
+        if !isNew, let known = pages.lastIndex(where: { $0.linear == page.linear }) {
+            if pages[known].physical != page.physical { isComplete = false }
+        } else if pages.count < Self.maximum {
+            pages.append(page)
+        } else {
+            isComplete = false
+        }
+    }
+
+    /// Whether every page is known to lead where it led, for fetches with a context's rights.
+    func stillLead(_ cpu: CPU, context: Int) -> Bool {
+        isComplete && pages.allSatisfy { cpu.fetchLeads($0.linear, to: $0.physical, context: context) }
     }
 
     mutating func removeAll() {
-        for index in words.indices { words[index] = 0 }
+        for index in filter.indices { filter[index] = 0 }
+        pages.removeAll(keepingCapacity: true)
+        isComplete = true
     }
 }

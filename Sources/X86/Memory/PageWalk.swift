@@ -60,6 +60,16 @@ extension CPU {
             if walk.setAccessedAndDirty() { return found }
         }
     }
+
+    /// Whether the tables lead a fetch at `linear` to the page at `physical`, and say that they were used for it: a processor may
+    /// have that translation from now on, without setting any flag (SDM volume 3, section 4.10.2.3).
+    func fetchLeads(_ linear: UInt64, to physical: UInt64, context: Int) -> Bool {
+        guard state.pointee.cr0 & CR0.pg != 0 else { return (linear & 0xffff_ffff ^ physical) >> 12 == 0 }
+        if longMode && !isCanonical(linear) { return false }
+        var walk = Walk(self, linear, .fetch, context)
+        guard let found = walk.run() else { return false }
+        return walk.areAccessed && (found.physical ^ physical) >> 12 == 0
+    }
 }
 
 /// One pass through the tables.
@@ -202,6 +212,9 @@ private struct Walk {
         used &+= 1
         return entry
     }
+
+    /// All entries used have their accessed flags set.
+    var areAccessed: Bool { (0..<used).allSatisfy { entries[$0] & PTE.accessed != 0 } }
 
     /// Sets the accessed flags of the entries used, and the dirty flag of the last for a write; false when an entry is no
     /// longer what the walk saw.

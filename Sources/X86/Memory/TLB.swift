@@ -44,7 +44,7 @@ enum TLB {
 
     // Offsets: tables, one table that is never filled, physical pages of fetch entries, attributes, list, filter, state.
     static let neverOffset = total * MemoryLayout<tz_tlb_entry>.stride
-    static let physicalOffset = neverOffset + entries * MemoryLayout<tz_tlb_entry>.stride
+    static let physicalOffset = Int(TZ_TLB_PHYSICAL_OFFSET)
     static let attributesOffset = physicalOffset + contexts * entries * 8
     static let listOffset = attributesOffset + total
     static let filterOffset = listOffset + listCapacity * 2
