@@ -50,9 +50,15 @@
     m(0) m(1) m(2) m(3) m(4) m(5) m(6) m(7) m(8) m(9) m(10) m(11) m(12) m(13) m(14) m(15)
 #define STORE_VECTOR(n) "vmovups %%ymm" #n ", %c[vector]+" #n "*32(%%r8)\n"
 #define LOAD_VECTOR(n) "vmovups %c[vector]+" #n "*32(%%r8), %%ymm" #n "\n"
+#define LOAD_HALF(n) "vmovups %c[vector]+" #n "*32(%%r8), %%xmm" #n "\n"
+#define ADD_UPPER(n) "vorps %c[vector]+" #n "*32+16(%%r8), %%xmm0, %%xmm0\n"
 #define STORE_VECTORS                                                                                                 \
     EACH_VECTOR(STORE_VECTOR) "stmxcsr %c[mxcsr](%%r8)\n ldmxcsr %c[host_mxcsr](%%r8)\n vzeroupper\n"
-#define LOAD_VECTORS EACH_VECTOR(LOAD_VECTOR) "ldmxcsr %c[mxcsr](%%r8)\n"
+// Once an upper half was loaded, the host keeps all of them with each SSE instruction, which then waits for what its destination
+// was before. So they are not loaded if they are 0, as they are unless the guest is amid AVX code.
+#define LOAD_VECTORS                                                                                                  \
+    "vxorps %%xmm0, %%xmm0, %%xmm0\n" EACH_VECTOR(ADD_UPPER) "vptest %%xmm0, %%xmm0\n jne 11f\n"                       \
+    EACH_VECTOR(LOAD_HALF) "jmp 12f\n 11:\n" EACH_VECTOR(LOAD_VECTOR) "12: ldmxcsr %c[mxcsr](%%r8)\n"
 
 // The x87 registers, in the image that FXSAVE would store. Its pointers to the last instruction and operand are the guest's
 // already, and what XSAVE would put there the host's. Uses RAX, RCX, RDX, RSI and RDI.

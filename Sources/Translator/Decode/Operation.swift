@@ -21,6 +21,17 @@ enum FlagUse: UInt8 {
     var changesFlags: Bool { self != .none && self != .reads }
 }
 
+/// The operation from whose registers flags can be made anew.
+struct FlagProducer {
+    /// Its place in the trace; -1 if there is none.
+    var place: Int8
+    /// How many bytes the stack pointer, where that is its register, has moved since.
+    var stackMoved: Int32
+
+    static let none = FlagProducer(place: -1, stackMoved: 0)
+    var isKnown: Bool { place >= 0 }
+}
+
 /// One guest instruction in a block.
 struct Operation {
     enum Kind: UInt8, CaseIterable {
@@ -77,9 +88,9 @@ struct Operation {
     /// The flags before the operation, or CF alone, are those at the beginning of its trace, which follow from registers by the
     /// recipe of whatever led there, or are in the state (`FlagPlan`).
     var inheritsFlags = false
-    /// The operations from whose registers the flags before and behind this one can be made anew; -1 if they can't.
-    var producer: Int8 = -1
-    var producerBehind: Int8 = -1
+    /// From what the flags before and behind this one can be made anew.
+    var producer = FlagProducer.none
+    var producerBehind = FlagProducer.none
     /// If control may leave the trace behind the operation: the registers from which flags follow then; 0 if they don't.
     var recipeRegisters: UInt16 = 0
     /// CF does not follow from them.

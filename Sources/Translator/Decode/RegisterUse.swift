@@ -34,6 +34,20 @@ extension Operation {
         return changed
     }
 
+    /// How many bytes an operation moves the stack pointer, if it is known to do just that to it.
+    var stackDistance: Int32? {
+        let i = instruction
+        let width = Int32(i.pointee.width)
+        switch kind {
+        case .push, .call, .callIndirect: return -width
+        case .pop: return i.pointee.rm / 8 == 4 ? nil : width
+        case .ret:
+            let releases = i.pointee.form == OperandForm.i.rawValue
+            return width + (releases ? Int32(i.pointee.immediate & 0xffff) : 0)
+        default: return nil
+        }
+    }
+
     private var changedByNative: UInt16 {
         let row = NativeTable.shared.rows + Int(instruction.pointee.row)
         var changed: UInt16 = row.pointee.writesRCX ? 1 << 1 : 0

@@ -99,7 +99,7 @@ struct BlockEncoder: ~Copyable {
     struct FlagRescue {
         var displacement: UnsafeMutablePointer<UInt8>
         var rejoin: UnsafeMutablePointer<UInt8>
-        var producer: Int8
+        var producer: FlagProducer
     }
 
     var flagRescues: [FlagRescue] = []
@@ -154,11 +154,13 @@ struct BlockEncoder: ~Copyable {
     }
 
     var failedGroups: [FailedGroup] = []
+    /// How much further the guest's stack pointer is than its host register says.
+    var stackLag: Int32 = 0
     /// The index of the operation at hand.
     private(set) var index = 0
-    private var trace: [Operation] = []
-    /// The operation of the trace from whose registers lost flags can be made anew; -1 if there is none.
-    var producer: Int8 = -1
+    private(set) var trace: [Operation] = []
+    /// From what lost flags can be made anew.
+    var producer = FlagProducer.none
     private(set) var isLast = false
     private var budgetEnds: [(displacement: UnsafeMutablePointer<UInt8>, block: UnsafeMutablePointer<Block>)] = []
 
@@ -217,7 +219,7 @@ struct BlockEncoder: ~Copyable {
             if sharesProbes { marks?.append(code.cursor) }
         }
         emitX87Record()
-        producer = operations.last?.producerBehind ?? -1
+        producer = operations.last?.producerBehind ?? .none
         if let last = operations.last, !last.endsBlock { emitEdge(last.next, from: last, mask: .max) }
         return situation
     }
@@ -324,7 +326,7 @@ struct BlockEncoder: ~Copyable {
     /// Sees to it that the flags are in the host's. Uses the spare register.
     mutating func restoreFlags() {
         guard !hostFlags else { return }
-        if savedFlags { emitFlagsFromState() } else if producer >= 0 { emitFlagsAnew(trace[Int(producer)]) }
+        if savedFlags { emitFlagsFromState() } else if producer.isKnown { emitFlagsAnew(producer) }
         hostFlags = true
     }
 
@@ -449,9 +451,9 @@ struct BlockEncoder: ~Copyable {
             var flags = slow.flags
             // The handler reads them, or leads elsewhere.
             if flags == .lost, slow.operation.flags.needsFlags || slow.operation.endsBlock,
-                slow.operation.producer >= 0
+                slow.operation.producer.isKnown
             {
-                emitFlagsAnew(trace[Int(slow.operation.producer)])
+                emitFlagsAnew(slow.operation.producer)
                 flags = .host
             }
             emitGateCall(slow.operation, flags: flags)

@@ -98,13 +98,12 @@ extension BlockEncoder {
 
     mutating func emitReturn(_ operation: Operation) {
         let i = operation.instruction
-        let released = i.pointee.form == OperandForm.i.rawValue ? Int32(i.pointee.immediate & 0xffff) : 0
         emitReach(operation, .popped, size: Int32(i.pointee.width), write: false)
         code.load(Host.address, operand, width: i.pointee.width)
         emitFlagsForLookup(operation)
         hostFlags = false
         emitLookup(operation)
-        emitMoveStackPointer(Int32(i.pointee.width) + released, entryInSpare: true)
+        emitMoveStackPointer(operation.stackDistance ?? 0, entryInSpare: true)
         emitJumpToLanding()
     }
 

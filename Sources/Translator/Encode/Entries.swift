@@ -136,7 +136,7 @@ extension BlockEncoder {
     /// registers. What the target makes of those is not known before the table's entry is.
     mutating func emitFlagsForLookup(_ operation: Operation) {
         lookupRegisters = 0
-        let follows = operation.recipeRegisters != 0 && !operation.recipeLacksCarry && operation.producer >= 0
+        let follows = operation.recipeRegisters != 0 && !operation.recipeLacksCarry && operation.producer.isKnown
         if savedFlags || !follows {
             saveFlags()
             return emitFlagSource(0)

@@ -10,8 +10,8 @@ extension BlockEncoder {
     private static let compare: UInt8 = 7
 
     /// Puts the flags that an operation wrote into the host's. Uses the spare register.
-    mutating func emitFlagsAnew(_ operation: Operation) {
-        let i = operation.instruction
+    mutating func emitFlagsAnew(_ producer: FlagProducer) {
+        let i = trace[Int(producer.place)].instruction
         let form = OperandForm(rawValue: i.pointee.form) ?? .none
         let (rm, reg) = (i.pointee.rm / 8, i.pointee.reg / 8)
         let destination = form == .r_rm ? reg : rm
@@ -24,7 +24,10 @@ extension BlockEncoder {
                 encoder.emitGroup(group, width, register, immediate: i.pointee.immediate)
             }
         }
-        func copy(_ encoder: inout BlockEncoder) { encoder.code.load(Host.spare, Self.operand(destination)) }
+        func copy(_ encoder: inout BlockEncoder) {
+            if producer.stackMoved == 0 { return encoder.code.load(Host.spare, Self.operand(destination)) }
+            encoder.code.lea(Host.spare, .memory(Host.guestRSP, -producer.stackMoved))
+        }
         func negate(_ encoder: inout BlockEncoder) {
             encoder.code.instruction(Self.encoding(0xf7, width), reg: 3, .register(Host.spare))
         }

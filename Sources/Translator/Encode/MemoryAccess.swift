@@ -156,7 +156,10 @@ extension BlockEncoder {
     /// while the spare one names an entry of the jump table.
     mutating func emitMoveStackPointer(_ distance: Int32, entryInSpare: Bool = false) {
         guard mode.width == 2 else {
-            return code.lea(Host.guestRSP, .memory(Host.guestRSP, distance), wide: mode.width == 8)
+            stackLag += distance
+            if nextMovesStackToo { return }
+            code.lea(Host.guestRSP, .memory(Host.guestRSP, stackLag), wide: mode.width == 8)
+            return stackLag = 0
         }
         guard entryInSpare else {
             code.lea(Host.spare, .memory(Host.guestRSP, distance))
@@ -165,6 +168,23 @@ extension BlockEncoder {
         code.store(Host.spare, .memory(Host.state, StateLayout.scratch))
         emitMoveStackPointer(distance)
         code.load(Host.spare, .memory(Host.state, StateLayout.scratch))
+    }
+
+    /// Nothing comes between this operation and the next that could show the stack pointer, which is moved once for both. A
+    /// handler that does all of the operation would be such a thing.
+    private var nextMovesStackToo: Bool {
+        guard sharesProbes, !pollsNext, !isLast, slowPaths.count == openSlowPaths else { return false }
+        let next = trace[index + 1]
+        guard next.begins == nil, let shared = next.shared, !shared.probes, !next.checksStack else { return false }
+        switch next.kind {
+        case .call: return true
+        case .push:
+            let isMemory = next.instruction.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0
+            let isImmediate = next.instruction.pointee.form == OperandForm.i.rawValue
+            return !isMemory && (isImmediate || next.instruction.pointee.rm / 8 != 4)
+        case .pop: return next.instruction.pointee.rm / 8 != 4
+        default: return false
+        }
     }
 
     mutating func emitPush(_ operation: Operation) {

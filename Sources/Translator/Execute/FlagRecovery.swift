@@ -77,11 +77,11 @@ extension Translator {
 
     private func flags(by recipe: FlagRecipe, of operations: [Operation]) -> UInt64 {
         if recipe.producer < 0 { return inheritedFlags() }
-        let known = flags(of: operations[recipe.producer])
+        let known = flags(of: operations[recipe.producer], stackMoved: recipe.stackMoved)
         let carry: UInt64 =
             switch recipe.carry {
             case .own: known & Self.carryFlag
-            case .of(let producer): flags(of: operations[producer]) & Self.carryFlag
+            case .of(let producer): flags(of: operations[producer], stackMoved: 0) & Self.carryFlag
             case .inherited: inheritedFlags() & Self.carryFlag
             case .unknown: state.pointee.translated.flag_carry != 0 ? Self.carryFlag : 0
             }
@@ -89,10 +89,10 @@ extension Translator {
     }
 
     /// The flags that an operation wrote, all registers of whose recipe are unchanged since; INC and DEC leave CF to others.
-    private func flags(of operation: Operation) -> UInt64 {
+    private func flags(of operation: Operation, stackMoved: Int32) -> UInt64 {
         let i = operation.instruction
         let form = OperandForm(rawValue: i.pointee.form) ?? .none
-        let rm = register(i.pointee.rm)
+        let rm = register(i.pointee.rm) &- UInt64(bitPattern: Int64(stackMoved))
         let other = form == .rm_i ? UInt64(bitPattern: i.pointee.immediate) : register(i.pointee.reg)
         // The destination's value as it is now, and the source's.
         let (destination, source) = form == .r_rm ? (other, rm) : (rm, other)

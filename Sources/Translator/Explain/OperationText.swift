@@ -14,6 +14,8 @@ extension Operation {
             switch child.value {
             case let flag as Bool: if flag { words.append(label) }
             case let probe as SharedProbe: words.append("\(label)=\(probe.text)")
+            case let producer as FlagProducer:
+                if producer.isKnown { words.append("\(label)=\(producer.text)") }
             case let use as FlagUse: if use != .none { words.append("\(label)=\(use)") }
             default:
                 let text = "\(child.value)"
@@ -22,6 +24,10 @@ extension Operation {
         }
         return words.joined(separator: " ")
     }
+}
+
+extension FlagProducer {
+    fileprivate var text: String { stackMoved == 0 ? "\(place)" : "\(place),RSP\(stackMoved < 0 ? "" : "+")\(stackMoved)" }
 }
 
 extension SharedProbe {

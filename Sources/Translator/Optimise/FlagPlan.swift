@@ -40,7 +40,7 @@ struct FlagPlan {
         var needed = operations.last.map { leavesWithoutFlags($0) } ?? true
         for index in operations.indices.reversed() {
             if operations[index].flags == .writes { needed = false }
-            if operations[index].flags.needsFlags, operations[index].producer < 0 { needed = true }
+            if operations[index].flags.needsFlags, !operations[index].producer.isKnown { needed = true }
             if isSeen(at: index, operations), !operations[index].flagsAreRecoverable { needed = true }
             operations[index].keepsFlags = needed
         }
@@ -49,16 +49,16 @@ struct FlagPlan {
     /// Whether flags that are not kept are missing when control leaves behind the last operation.
     private static func leavesWithoutFlags(_ last: Operation) -> Bool {
         switch last.kind {
-        case .ret, .jumpIndirect, .callIndirect: last.producer < 0
-        default: last.producerBehind < 0
+        case .ret, .jumpIndirect, .callIndirect: !last.producer.isKnown
+        default: !last.producerBehind.isKnown
         }
     }
 
     /// Sets what is known of the flags around each operation.
     private static func follow(_ operations: inout [Operation], inherits: Bool) {
-        func producer(_ recipe: FlagRecipe?) -> Int8 {
-            guard let recipe, recipe.carry == .own else { return -1 }
-            return Int8(truncatingIfNeeded: recipe.producer)
+        func producer(_ recipe: FlagRecipe?) -> FlagProducer {
+            guard let recipe, recipe.carry == .own else { return .none }
+            return FlagProducer(place: Int8(truncatingIfNeeded: recipe.producer), stackMoved: recipe.stackMoved)
         }
         var recipe: FlagRecipe? = inherits ? .inherited : nil
         for index in operations.indices {

@@ -22,6 +22,10 @@ struct FlagRecipe {
     /// The registers that must be unchanged, and those of them that CF needs.
     let registers: UInt16
     private let carryRegisters: UInt16
+    /// The producer added to the stack pointer, or subtracted from it: which way that goes is known.
+    private let followsStack: Bool
+    /// How many bytes it has moved since.
+    private(set) var stackMoved: Int32 = 0
 
     /// The recipe for the flags of an operation, right after it; nil if there is none. `previous` is the one after the operation
     /// before it.
@@ -35,6 +39,9 @@ struct FlagRecipe {
         self.producer = producer
         let rm: UInt16 = 1 << UInt16(i.pointee.rm / 8)
         let reg: UInt16 = form.namesRegister ? 1 << UInt16(i.pointee.reg / 8) : 0
+        followsStack =
+            (mnemonic == .add || mnemonic == .sub) && form == .rm_i && rm == 1 << 4 && i.pointee.width == 8
+            && !operation.isLegacy
         switch mnemonic {
         case .cmp, .test: registers = rm | reg
         // The result is enough.
@@ -63,6 +70,7 @@ struct FlagRecipe {
         carry = .inherited
         registers = 0
         carryRegisters = 0
+        followsStack = false
     }
 
     /// The recipe at the beginning of a trace that inherits its flags.
@@ -74,8 +82,16 @@ struct FlagRecipe {
     /// What becomes of a recipe behind an operation.
     static func follow(_ recipe: FlagRecipe?, _ operation: Operation, at index: Int) -> FlagRecipe? {
         var known = recipe
-        if let recipe, recipe.registers & operation.changedRegisters != 0 { known = nil }
+        if let recipe, recipe.registers & operation.changedRegisters != 0 { known = recipe.moved(by: operation) }
         return operation.flags.changesFlags ? FlagRecipe(operation, at: index, known) : known
+    }
+
+    /// The recipe behind an operation that changes its registers, if that does no more than to move the stack pointer.
+    private func moved(by operation: Operation) -> FlagRecipe? {
+        guard followsStack, let distance = operation.stackDistance else { return nil }
+        var moved = self
+        moved.stackMoved += distance
+        return moved
     }
 
     /// The recipe for the flags before the operation at `index`; nil if there is none.
