@@ -245,7 +245,11 @@ struct StreamGenerator {
     }
 
     private mutating func stack() {
-        switch random.below(4) {
+        switch random.below(5) {
+        case 4:
+            // add rsp, 8 to 32 or sub rsp, 8 to 32: flags that follow from a pointer which moves on.
+            code += [0x48, 0x83, random.below(2) == 0 ? 0xc4 : 0xec, UInt8(8 + 8 * random.below(4))]
+            for _ in 0..<random.below(3) { stack() }
         case 0:
             let register = anyRegister()
             if register >= 8 { code.append(0x41) }
