@@ -22,6 +22,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     var joinedPages = JoinedPages()
     var jumpCache = JumpCache()
     var jumpPages = JumpPages()
+    var addressSpaces = AddressSpaces()
     var codeBytes = CodeBytes()
     /// What a debugger wants of this vCPU.
     var debug = DebugWork()

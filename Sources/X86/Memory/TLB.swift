@@ -81,10 +81,10 @@ extension CPU {
     @inline(__always) var translation: UnsafeMutablePointer<TranslationState> {
         (tlbMemory + TLB.stateOffset).assumingMemoryBound(to: TranslationState.self)
     }
-    @inline(__always) private var entryAttributes: UnsafeMutablePointer<UInt8> {
+    @inline(__always) var entryAttributes: UnsafeMutablePointer<UInt8> {
         (tlbMemory + TLB.attributesOffset).assumingMemoryBound(to: UInt8.self)
     }
-    @inline(__always) private var forgettableList: UnsafeMutablePointer<UInt16> {
+    @inline(__always) var forgettableList: UnsafeMutablePointer<UInt16> {
         (tlbMemory + TLB.listOffset).assumingMemoryBound(to: UInt16.self)
     }
     @inline(__always) private var largeFilter: UnsafeMutablePointer<UInt64> {
@@ -162,11 +162,14 @@ extension CPU {
             }
         }
         entryAttributes[index] = attributes
-        if !page.isGlobal {
-            let count = bookkeeping.pointee.forgettable
-            if count < TLB.listCapacity { forgettableList[count] = UInt16(truncatingIfNeeded: index) }
-            bookkeeping.pointee.forgettable = count &+ 1
-        }
+        if !page.isGlobal { noteForgettable(index) }
+    }
+
+    /// Notes that an entry that is not global was filled.
+    @inline(__always) func noteForgettable(_ index: Int) {
+        let count = translation.pointee.forgettable
+        if count < TLB.listCapacity { forgettableList[count] = UInt16(truncatingIfNeeded: index) }
+        translation.pointee.forgettable = count &+ 1
     }
 
     /// Both halves of a 4-MiB page give the same bit.
@@ -195,12 +198,20 @@ extension CPU {
         largeFilter.update(repeating: 0, count: TLB.filterBits / 64)
         translation.pointee.forgettable = 0
         translation.pointee.gigantic = 0
+        owner.addressSpaces.forgetAll()
         owner.forgetJumps()
         endBlock()
     }
 
-    /// Forgets every translation that is not global (MOV CR3; SDM volume 3, section 4.10.4.1).
+    /// Forgets every translation of the current address space that is not global.
     func flushNonGlobalTLB() {
+        clearNonGlobalTLB()
+        owner.forgetNonGlobalJumps()
+        endBlock()
+    }
+
+    /// Takes them out of the tables.
+    func clearNonGlobalTLB() {
         let count = translation.pointee.forgettable
         state.pointee.counters.tlb_flushes &+= 1
         let tables = state.pointee.tlb
@@ -215,8 +226,6 @@ extension CPU {
             }
         }
         translation.pointee.forgettable = 0
-        owner.forgetNonGlobalJumps()
-        endBlock()
     }
 
     /// Forgets the translations of the page that holds `linear`, of whatever size it is, in every context (INVLPG).
@@ -243,6 +252,7 @@ extension CPU {
 
     /// Takes back write access to a page of memory: decoded code was made from it, and the next write must be seen.
     func revokeWriteEntries(host page: UnsafeMutableRawPointer) {
+        owner.addressSpaces.revokeWriteEntries()
         let tables = state.pointee.tlb
         let first = TLB.write &* TLB.contexts &* TLB.entries
         let address = UInt64(UInt(bitPattern: page))

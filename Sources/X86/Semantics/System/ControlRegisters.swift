@@ -123,14 +123,16 @@ extension CPU {
     /// The table's address, and in IA-32e mode the PCID; bit 63 (keep the PCID's translations) is not stored.
     private func writeCR3(_ value: UInt64) throws(GuestFault) {
         var value = value
-        if state.pointee.cr4 & CR4.pcide != 0 { value &= ~(1 << 63) }
+        let keeps = state.pointee.cr4 & CR4.pcide != 0 && value >> 63 != 0
+        if keeps { value &= ~(1 << 63) }
         if longMode {
             guard value & ~(translation.pointee.physicalMask | 0xfff) == 0 else { throw .generalProtection() }
         } else if usesPAEPaging {
             try loadPDPTEs(value)
         }
+        let old = state.pointee.cr3
         state.pointee.cr3 = value
-        flushNonGlobalTLB()
+        switchAddressSpace(from: old, keeps: keeps)
     }
 
     func loadCR3FromTask(_ value: UInt64) throws(GuestFault) {

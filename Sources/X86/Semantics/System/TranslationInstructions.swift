@@ -14,8 +14,7 @@ extension CPU {
         endBlock()
     }
 
-    /// INVPCID. Translations carry no PCID here, since each MOV CR3 forgets them: every type forgets at least what the
-    /// manual asks for.
+    /// INVPCID: every type forgets at least what the manual asks for.
     func invalidatePCID(_ i: Instruction) throws(GuestFault) {
         try require(.invpcid)
         guard isMemoryOperand(i) else { throw .invalidOpcode }
@@ -32,9 +31,16 @@ extension CPU {
         switch type {
         case 0:
             guard isCanonical(address) else { throw .generalProtection() }
-            flushTLBPage(address)
+            if pcid == state.pointee.cr3 & 0xfff || state.pointee.cr4 & CR4.pcide == 0 {
+                flushTLBPage(address)
+            } else {
+                flushContext(pcid)
+            }
+        case 1: flushContext(pcid)
         case 2: flushTLB()
-        default: flushNonGlobalTLB()
+        default:
+            owner.addressSpaces.forgetAll()
+            flushNonGlobalTLB()
         }
         endBlock()
     }
