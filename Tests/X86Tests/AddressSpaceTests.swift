@@ -35,7 +35,8 @@ import VirtualCPU
     }
 
     /// MOV ECX, 1; INVPCID of what the descriptor says
-    private static let invalidateContext: [UInt8] = movECX(1) + [0x66, 0x0f, 0x38, 0x82, 0x0c, 0x25] + littleEndian(descriptor)
+    private static let invalidateContext: [UInt8] =
+        movECX(1) + [0x66, 0x0f, 0x38, 0x82, 0x0c, 0x25] + littleEndian(descriptor)
 
     /// Calls the shared page, and moves AL into a register (EBP is 5).
     private static func call(_ result: UInt8) -> [UInt8] {

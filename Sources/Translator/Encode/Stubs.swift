@@ -8,7 +8,8 @@ extension BlockEncoder {
         let stub = code.cursor
         if edge.isLookup { return stub }
         HostAssembler.patch(edge.displacement, to: stub)
-        code.leave(byLink: number, target: edge.target, isFollowed: isFollowed(edge), gates, flagsInHost: edge.flags.inHost)
+        code.leave(
+            byLink: number, target: edge.target, isFollowed: isFollowed(edge), gates, flagsInHost: edge.flags.inHost)
         return stub
     }
 

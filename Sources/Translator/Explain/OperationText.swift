@@ -27,7 +27,9 @@ extension Operation {
 }
 
 extension FlagProducer {
-    fileprivate var text: String { stackMoved == 0 ? "\(place)" : "\(place),RSP\(stackMoved < 0 ? "" : "+")\(stackMoved)" }
+    fileprivate var text: String {
+        stackMoved == 0 ? "\(place)" : "\(place),RSP\(stackMoved < 0 ? "" : "+")\(stackMoved)"
+    }
 }
 
 extension SharedProbe {

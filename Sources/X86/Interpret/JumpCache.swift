@@ -5,7 +5,7 @@
 import CPrimitives
 
 /// The cache of one vCPU.
-struct JumpCache: ~Copyable {
+package struct JumpCache: ~Copyable {
     private struct Entry {
         var key: UInt64
         var block: UnsafeMutablePointer<Block>?
@@ -17,12 +17,13 @@ struct JumpCache: ~Copyable {
     private var userGeneration: UInt64 = 1
     private var supervisorGeneration: UInt64 = 1
 
-    init() { entries.initialize(repeating: Entry(key: 0, block: nil), count: Self.count) }
+    package init() { entries.initialize(repeating: Entry(key: 0, block: nil), count: Self.count) }
     deinit { entries.deallocate() }
 
     /// Linear addresses are canonical, so their upper 16 bits repeat bit 47: context and generation fit in there.
     @inline(__always) private func key(_ linear: UInt64, _ context: UInt64) -> UInt64 {
-        let generation = context >> 4 == UInt64(TZ_TLB_USER) ? userGeneration : supervisorGeneration
+        let isUser = context & UInt64(TZ_MODE_CONTEXT) == UInt64(TZ_TLB_USER) << 4
+        let generation = isUser ? userGeneration : supervisorGeneration
         return linear ^ (generation &<< 56 | context &<< 48)
     }
 
@@ -30,18 +31,18 @@ struct JumpCache: ~Copyable {
         entries + Int(truncatingIfNeeded: (linear ^ linear &>> 12) & UInt64(Self.count - 1))
     }
 
-    /// The block at a linear address in a context (less than 256).
-    @inline(__always) func find(_ linear: UInt64, context: UInt64) -> UnsafeMutablePointer<Block>? {
+    /// The block at a linear address in a context: a `code_mode`, and the TLB context in bits 5:4.
+    @inline(__always) package func find(_ linear: UInt64, context: UInt64) -> UnsafeMutablePointer<Block>? {
         let entry = entry(linear)
         return entry.pointee.key == key(linear, context) ? entry.pointee.block : nil
     }
 
-    func insert(_ block: UnsafeMutablePointer<Block>, at linear: UInt64, context: UInt64) {
+    package func insert(_ block: UnsafeMutablePointer<Block>, at linear: UInt64, context: UInt64) {
         entry(linear).pointee = Entry(key: key(linear, context), block: block)
     }
 
     /// Forgets what was found for user code, supervisor code, or both: translations, modes or blocks changed.
-    mutating func flush(user: Bool, supervisor: Bool) {
+    package mutating func flush(user: Bool, supervisor: Bool) {
         if user { userGeneration += 1 }
         if supervisor { supervisorGeneration += 1 }
         guard userGeneration == 256 || supervisorGeneration == 256 else { return }

@@ -108,7 +108,9 @@ extension CPU {
         let tables = state.pointee.tlb
         for position in 0..<translation.pointee.forgettable {
             let index = Int(forgettableList[position])
-            guard entryAttributes[index] & TLB.global == 0, tables[index].tag != TLB.invalid(index).tag else { continue }
+            guard entryAttributes[index] & TLB.global == 0, tables[index].tag != TLB.invalid(index).tag else {
+                continue
+            }
             let fetches = index &- TLB.fetch &* TLB.contexts &* TLB.entries
             entries.append(
                 AddressSpaces.Entry(
