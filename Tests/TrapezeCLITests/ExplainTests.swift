@@ -24,7 +24,7 @@ import Testing
             [
                 "executed ", "links in: 0x", "(linked)", "guest code", "dec ecx", "operations after lowering",
                 "access flags=writes size=4", "jumpIf", "operations after flag plan", "host code",
-                "the way in for indirect jumps", "{code_base}", "add eax, dword ptr [r9]", "out of line",
+                "the way in for indirect jumps", "{code_base}", "add eax, dword ptr [r15]", "out of line",
                 "call gate step", "jumps that are not linked", "jmp gate exit",
             ], in: text)
         #expect(missing == nil, "\(missing ?? "")\n\(text)")

@@ -39,7 +39,7 @@ uint32_t tz_translated_enter(tz_cpu *_Nonnull state, const void *_Nonnull code);
 void tz_translated_exit(void);
 void tz_translated_exit_saved(void);
 
-// The same by a jump that is not linked, to the offset in its page that `r13d` has above `TZ_LEFT_OFFSET_SHIFT`: goes on
+// The same by a jump that is not linked, to the offset in its page that R13D has above `TZ_LEFT_OFFSET_SHIFT`: goes on
 // there if the target is found and the jump was not taken often yet.
 void tz_translated_follow(void);
 void tz_translated_follow_saved(void);
