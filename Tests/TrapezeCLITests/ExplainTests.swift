@@ -34,7 +34,7 @@ import Testing
         let share = try #require(text.firstMatch(of: #/times, ([\d.]+) %/#).flatMap { Double($0.1) })
         #expect(share > 99 && share <= 100)
         // The code that counts executions is not part of what is shown.
-        #expect(!text.contains("lea r10, [r10 + 1]"))
+        #expect(!text.contains("lea r13, [r13 + 1]"))
     }
 
     @Test func byAddressSymbolAndAsJSON() throws {
