@@ -226,8 +226,8 @@ typedef struct tz_translated {
     uint8_t flags_lost;       // a gate was called while the flags were nowhere
     uint8_t x87_loaded;       // x87 registers were in the host's; still set when generated code has been left
     uint8_t keeps_ss_on_sysret;  // the CPU model leaves the hidden part of SS alone, as AMD's do
-    uint32_t flat_code;       // attributes of CS and SS after SYSCALL in 64-bit mode
-    uint32_t flat_data;
+    uint64_t call_code, call_data;      // limit and attributes of CS and SS after SYSCALL in 64-bit mode, as in `tz_segment`
+    uint64_t return_code, return_data;  // the same after SYSRET to 64-bit mode
 } tz_translated;
 
 typedef struct tz_cpu {
@@ -253,17 +253,18 @@ typedef struct tz_cpu {
     uint8_t plain_code;          // generated code may run in this mode: see `CPU.refreshCodeMode`
     uint8_t long_mode;           // EFER.LMA
     uint8_t activity;
-    uint8_t shadow;              // TZ_SHADOW_*
     uint8_t tlb_context;         // TZ_TLB_*
     uint8_t fault_pending;       // a fault_* is to be delivered
     uint8_t fault_vector;
-    uint16_t fault_error;
     uint8_t fault_has_error;
+    uint16_t fault_error;
+    // Four that are looked at in one.
+    uint8_t shadow;              // TZ_SHADOW_*
     uint8_t alignment_checks;    // CR0.AM and RFLAGS.AC and CPL 3
-    uint8_t flat_segments;       // bit n: segment n is usable, flat (base 0, limit 4 GiB), readable, and writable if data
-    uint8_t debugging;           // TZ_DEBUG_*: a debugger outside of the guest wants the slow path
     uint8_t breakpoints;         // TZ_STEPS or TZ_RESUMES
     uint8_t trap_after;          // a #DB trap is pending after this instruction (I/O or data breakpoint, TF)
+    uint8_t flat_segments;       // bit n: segment n is usable, flat (base 0, limit 4 GiB), readable, and writable if data
+    uint8_t debugging;           // TZ_DEBUG_*: a debugger outside of the guest wants the slow path
     uint8_t tracing;             // every instruction is traced: one at a time
 
     tz_segment segments[TZ_SEGMENT_COUNT];
@@ -302,6 +303,10 @@ enum { TZ_RIP_OFFSET = 128, TZ_ZERO_OFFSET = 136 };
 static_assert(offsetof(tz_cpu, rip) == TZ_RIP_OFFSET, "RIP is addressed like a base register");
 static_assert(offsetof(tz_cpu, zero) == TZ_ZERO_OFFSET, "zero is addressed like a base register");
 static_assert(offsetof(tz_cpu, arithmetic) == 144, "offset used by assembly");
+static_assert(offsetof(tz_cpu, shadow) % 4 == 0 && offsetof(tz_cpu, alignment_checks) == offsetof(tz_cpu, shadow) + 1 &&
+                  offsetof(tz_cpu, breakpoints) == offsetof(tz_cpu, shadow) + 2 &&
+                  offsetof(tz_cpu, trap_after) == offsetof(tz_cpu, shadow) + 3,
+              "assembly looks at four in one");
 static_assert(offsetof(tz_cpu, fxsave) % 64 == 0, "FXRSTOR needs alignment");
 static_assert(offsetof(tz_cpu, xsave_header) == offsetof(tz_cpu, fxsave) + 512, "one XSAVE area");
 static_assert(offsetof(tz_cpu, vector) % 64 == 0, "vector registers lie on cache lines");

@@ -143,6 +143,8 @@ struct Operation {
         let mnemonic = Mnemonic(rawValue: instruction.pointee.mnemonic)
         return kind == .compute && !isNative && (mnemonic == .inc || mnemonic == .dec)
     }
+    /// Its gate takes flags from the state.
+    var takesSavedFlags: Bool { kind == .systemCall || kind == .systemReturn }
     /// A handler executes it.
     var isStep: Bool {
         switch kind {

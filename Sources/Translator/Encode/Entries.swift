@@ -81,11 +81,12 @@ extension BlockEncoder {
         !counts && openedGates.isEmpty && !(operations.first?.keepsFlags ?? true)
     }
 
-    /// The trace has to keep flags that it does not use: whoever comes with them in the state need not load them.
+    /// The trace has to keep flags that it does not use, or wants them in the state: whoever comes with them there need not load
+    /// them.
     private func leavesFlagsInState(_ operations: [Operation]) -> Bool {
         guard !counts, openedGates.isEmpty, operations.first?.keepsFlags ?? true else { return false }
         let end = operations.firstIndex { $0.flags == .writes } ?? operations.count
-        return !operations[..<end].contains { $0.takesFlags && !$0.takesCarryAlone }
+        return !operations[..<end].contains { $0.takesFlags && !$0.takesCarryAlone && !$0.takesSavedFlags }
     }
 
     /// What the trace changes before the last place that may show the flags with which the landing is reached; all registers if

@@ -6,8 +6,14 @@ import CPrimitives
 extension SoftwareCPU {
     /// Tells generated code what SYSCALL and SYSRET load into CS and SS.
     package func describeSystemCalls() {
-        state.pointee.translated.flat_code = tz_segment.flat(0, code: true, dpl: 0, long: true).attributes
-        state.pointee.translated.flat_data = tz_segment.flat(0, code: false, dpl: 0, long: false).attributes
+        func hidden(code: Bool, dpl: UInt8) -> UInt64 {
+            let segment = tz_segment.flat(0, code: code, dpl: dpl, long: code)
+            return UInt64(segment.limit) | UInt64(segment.attributes) << 32
+        }
+        state.pointee.translated.call_code = hidden(code: true, dpl: 0)
+        state.pointee.translated.call_data = hidden(code: false, dpl: 0)
+        state.pointee.translated.return_code = hidden(code: true, dpl: 3)
+        state.pointee.translated.return_data = hidden(code: false, dpl: 3)
         state.pointee.translated.keeps_ss_on_sysret = CPU(state).translation.pointee.vendor == .amd ? 1 : 0
     }
 }
