@@ -66,7 +66,7 @@ struct Lowering {
     /// that blocks depend on changes.
     private func goesOn(after mnemonic: Mnemonic) -> Bool {
         switch mnemonic {
-        case .rdtsc, .rdtscp, .rdpmc, .in, .out, .ins, .outs, .wrfsbase, .wrgsbase: true
+        case .rdtsc, .rdtscp, .rdpmc, .cpuid, .in, .out, .ins, .outs, .wrfsbase, .wrgsbase: true
         default: false
         }
     }

@@ -19,6 +19,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     /// The same, for `CPU.withLocalAPIC`.
     let localAPICReference: Unmanaged<LocalAPIC>
     let codeCache = CodeCache()
+    let cpuidAnswers = CPUIDAnswers()
     var joinedPages = JoinedPages()
     var jumpCache = JumpCache()
     var jumpPages = JumpPages()

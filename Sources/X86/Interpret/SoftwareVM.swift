@@ -93,6 +93,8 @@ package final class SoftwareVM: EngineVM, @unchecked Sendable {
     package func makeSoftwareCPU(id: Int) -> SoftwareCPU {
         let vcpu = SoftwareCPU(id: id, vm: self)
         vcpus.append(vcpu)
+        // Their number shows.
+        for vcpu in vcpus { vcpu.cpuidAnswers.forgetAll() }
         localAPICs.append(vcpu.localAPIC)
         vcpu.localAPIC.sendIPI = { [unowned self, unowned vcpu] icr in
             LocalAPIC.route(icr, from: vcpu.localAPIC, among: localAPICs)

@@ -37,20 +37,38 @@ extension CPU {
     }
 
     func identify() {
-        let owner = self.owner
         state.pointee.counters.cpuid_instructions &+= 1
-        let context = CPUIDContext(
-            apicID: UInt32(truncatingIfNeeded: owner.id), vcpuCount: UInt32(max(owner.vm.vcpus.count, 1)),
-            xcr0: state.pointee.xcr0, osxsave: state.pointee.cr4 & CR4.osxsave != 0,
-            ospke: state.pointee.cr4 & CR4.pke != 0,
-            apicEnabled: owner.localAPIC.baseMSR & 1 << 11 != 0, in64BitMode: in64BitMode,
-            isParavirtual: owner.vm.isParavirtual)
-        let answer = owner.vm.model.cpuid(
-            UInt32(truncatingIfNeeded: self[.rax]), UInt32(truncatingIfNeeded: self[.rcx]), context)
+        let leaf = UInt32(truncatingIfNeeded: self[.rax])
+        let subleaf = UInt32(truncatingIfNeeded: self[.rcx])
+        let apicBase = withLocalAPIC { $0.baseMSR }
+        let conditions = CPUIDAnswers.Conditions(
+            xcr0: state.pointee.xcr0,
+            bits: state.pointee.cr4 & (CR4.osxsave | CR4.pke) | apicBase & Self.apicEnable, in64BitMode: in64BitMode)
+        let answer = owner.cpuidAnswers.find(leaf, subleaf, conditions) ?? identity(leaf, subleaf, conditions)
         self[.rax] = UInt64(answer.eax)
         self[.rbx] = UInt64(answer.ebx)
         self[.rcx] = UInt64(answer.ecx)
         self[.rdx] = UInt64(answer.edx)
+        // It is serializing: what others have written is seen from here on.
+        heedAttention()
+    }
+
+    /// IA32_APIC_BASE, bit 11.
+    private static var apicEnable: UInt64 { 1 << 11 }
+
+    /// Works CPUID's answer out, and notes it.
+    @inline(never) private func identity(
+        _ leaf: UInt32, _ subleaf: UInt32, _ conditions: CPUIDAnswers.Conditions
+    ) -> tz_cpuid_result {
+        let owner = self.owner
+        let context = CPUIDContext(
+            apicID: UInt32(truncatingIfNeeded: owner.id), vcpuCount: UInt32(max(owner.vm.vcpus.count, 1)),
+            xcr0: conditions.xcr0, osxsave: conditions.bits & CR4.osxsave != 0,
+            ospke: conditions.bits & CR4.pke != 0, apicEnabled: conditions.bits & Self.apicEnable != 0,
+            in64BitMode: conditions.in64BitMode, isParavirtual: owner.vm.isParavirtual)
+        let answer = owner.vm.model.cpuid(leaf, subleaf, context)
+        owner.cpuidAnswers.note(leaf, subleaf, conditions, answer)
+        return answer
     }
 
     /// RDRAND and RDSEED. With a clock that counts instructions runs are repeatable, so the numbers are a function of
