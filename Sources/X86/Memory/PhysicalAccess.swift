@@ -91,7 +91,6 @@ extension CPU {
     }
 
     private func readDeviceRegister(_ physical: UInt64, size: Int) -> UInt64 {
-        let owner = self.owner
         if physical & ~0xfff == translation.pointee.apicPage {
             let offset = UInt32(truncatingIfNeeded: physical & 0xffc)
             // Registers are 32 bits wide at 16-byte steps; what lies between reads as zero.
@@ -103,7 +102,7 @@ extension CPU {
         var done = 0
         while done < size {
             let piece = Self.piece(physical &+ UInt64(done), left: size &- done, whole: size)
-            var part = owner.bus.readMMIO(physical &+ UInt64(done), size: piece)
+            var part = withBus { $0.readMMIO(physical &+ UInt64(done), size: piece) }
             if piece < 8 { part &= 1 << UInt64(8 &* piece) &- 1 }
             value |= part << UInt64(8 &* done)
             done &+= piece
@@ -112,7 +111,6 @@ extension CPU {
     }
 
     private func writeDeviceRegister(_ physical: UInt64, size: Int, value: UInt64) {
-        let owner = self.owner
         if physical & ~0xfff == translation.pointee.apicPage {
             // Only aligned 32-bit writes are defined (SDM volume 3, section 11.4.1); the rest is ignored.
             let offset = UInt32(truncatingIfNeeded: physical & 0xfff)
@@ -124,7 +122,7 @@ extension CPU {
             let piece = Self.piece(physical &+ UInt64(done), left: size &- done, whole: size)
             var part = value >> UInt64(8 &* done)
             if piece < 8 { part &= 1 << UInt64(8 &* piece) &- 1 }
-            owner.bus.writeMMIO(physical &+ UInt64(done), size: piece, value: part)
+            withBus { $0.writeMMIO(physical &+ UInt64(done), size: piece, value: part) }
             done &+= piece
         }
     }

@@ -3,6 +3,7 @@
 
 import CPrimitives
 import LocalAPIC
+import VirtualCPU
 
 /// A decoded instruction in the cache.
 typealias Instruction = UnsafePointer<tz_instruction>
@@ -26,6 +27,14 @@ struct CPU {
         // SAFETY: as for `owner`, which keeps its local APIC.
         Unmanaged<SoftwareCPU>.fromOpaque(state.pointee.context.unsafelyUnwrapped)._withUnsafeGuaranteedRef { owner in
             owner.localAPICReference._withUnsafeGuaranteedRef(body)
+        }
+    }
+
+    /// Does something with the machine's bus, to which no reference is counted either.
+    @inline(__always) func withBus<R>(_ body: (any Bus) -> R) -> R {
+        // SAFETY: as for `owner`, which keeps the bus.
+        Unmanaged<SoftwareCPU>.fromOpaque(state.pointee.context.unsafelyUnwrapped)._withUnsafeGuaranteedRef { owner in
+            body(owner.bus)
         }
     }
 

@@ -123,9 +123,13 @@ extension CPU {
     }
 
     /// An I/O breakpoint (CR4.DE, R/W 10) traps after the instruction.
-    func noteIOBreakpoint(_ port: UInt16, size: Int) {
+    @inline(__always) func noteIOBreakpoint(_ port: UInt16, size: Int) {
+        if _slowPath(state.pointee.dr7 & DR7.enables != 0) { findIOBreakpoint(port, size: size) }
+    }
+
+    @inline(never) private func findIOBreakpoint(_ port: UInt16, size: Int) {
         let dr7 = state.pointee.dr7
-        guard dr7 & DR7.enables != 0, state.pointee.cr4 & CR4.de != 0 else { return }
+        guard state.pointee.cr4 & CR4.de != 0 else { return }
         for n in 0..<4 where DR7.isEnabled(dr7, n) && DR7.condition(dr7, n) == 2 {
             let length = DR7.length(dr7, n)
             let first = debugRegister(n) & ~(length - 1)

@@ -4,8 +4,11 @@ import CPrimitives
 
 extension CPU {
     /// Checks IOPL, and where that does not permit the access the TSS's bitmap.
-    private func requirePort(_ port: UInt16, size: Int) throws(GuestFault) {
-        guard protectedMode, cpl > iopl || virtual8086 else { return }
+    @inline(__always) private func requirePort(_ port: UInt16, size: Int) throws(GuestFault) {
+        if protectedMode, cpl > iopl || virtual8086 { try requirePermission(port, size: size) }
+    }
+
+    @inline(never) private func requirePermission(_ port: UInt16, size: Int) throws(GuestFault) {
         let tr = segment(.tr).pointee
         guard !tr.isUnusable, tr.type & 8 != 0, tr.limit >= 0x67 else { throw .generalProtection() }
         let bitmap = try loadSystem(UInt16.self, tr.base &+ 0x66)
@@ -19,7 +22,7 @@ extension CPU {
     private func readPort(_ port: UInt16, size: Int) -> UInt64 {
         state.pointee.counters.port_accesses &+= 1
         syncClock()
-        let value = UInt64(owner.bus.readPort(port, size: size))
+        let value = UInt64(withBus { $0.readPort(port, size: size) })
         heedAttention()
         if traces(.ports) { trace(.port(write: false, port: port, size: size, value: value & portMask(size))) }
         noteIOBreakpoint(port, size: size)
@@ -31,22 +34,27 @@ extension CPU {
         let value = value & portMask(size)
         if traces(.ports) { trace(.port(write: true, port: port, size: size, value: value)) }
         syncClock()
-        owner.bus.writePort(port, size: size, value: UInt32(truncatingIfNeeded: value))
+        withBus { $0.writePort(port, size: size, value: UInt32(truncatingIfNeeded: value)) }
         heedAttention()
         noteIOBreakpoint(port, size: size)
     }
 
-    private func portMask(_ size: Int) -> UInt64 { size == 4 ? 0xffff_ffff : 1 << UInt64(8 * size) - 1 }
+    @inline(__always) private func portMask(_ size: Int) -> UInt64 {
+        size == 4 ? 0xffff_ffff : 1 << UInt64(8 * size) - 1
+    }
 
-    private func port(_ i: Instruction) -> UInt16 {
-        OperandForm(rawValue: i.pointee.form) == .i
+    @inline(__always) private func port(_ i: Instruction) -> UInt16 {
+        i.pointee.form == OperandForm.i.rawValue
             ? UInt16(truncatingIfNeeded: i.pointee.immediate & 0xff) : UInt16(truncatingIfNeeded: self[.rdx])
     }
 
     func input(_ i: Instruction) throws(GuestFault) {
         let port = port(i)
-        try requirePort(port, size: Int(i.pointee.width))
-        setRegister(0, width: i.pointee.width, to: readPort(port, size: Int(i.pointee.width)))
+        let size = Int(i.pointee.width)
+        try requirePort(port, size: size)
+        let value = readPort(port, size: size) & portMask(size)
+        // Whole, since it is loaded whole soon, which waits where a part of it was stored.
+        self[.rax] = size == 4 ? value : self[.rax] & ~portMask(size) | value
     }
 
     func output(_ i: Instruction) throws(GuestFault) {
