@@ -27,7 +27,7 @@
         AT(jump_table, translated.jump_table), [landing] "i"(offsetof(tz_jump_entry, landing)),                       \
         [handler] "i"(offsetof(tz_instruction, handler)), [length] "i"(offsetof(tz_instruction, length)),             \
         AT(tlb_read, tlb_read), AT(tlb_write, tlb_write), [mask] "i"((TZ_TLB_ENTRIES - 1) << 4),                      \
-        [by_step] "i"(TZ_LEFT_BY_STEP),                                                                               \
+        [by_step] "i"(TZ_LEFT_BY_STEP), [by_fault] "i"(TZ_LEFT_BY_FAULT),                                             \
         [offset] "i"(TZ_LEFT_OFFSET_SHIFT), [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
 #define CODE(text) __asm__ volatile(text : : OFFSETS)
 #define GATE __attribute__((naked, used))
@@ -115,11 +115,14 @@ static GATE void left_by_signal(void) {
     "movzbl %c[x87](%%r8), %%r13d\n test %%r13d, %%r13d\n je 8f\n" STORE_X87 "8:\n"                                   \
     "mov %%r8, %%rdi\n mov %c[exit_value](%%r8), %%r15\n mov %%r15, %%rsi\n"                                            \
     "push $0\n push $0\n call *%c[handler](%%r15)\n add $16, %%rsp\n mov %%rbx, %%r8\n"                                \
-    "cmpb $0, %c[fault](%%r8)\n jne 4f\n cmpq $0, %c[block_end](%%r8)\n je 5f\n"                                      \
+    "cmpb $0, %c[fault](%%r8)\n jne 7f\n cmpq $0, %c[block_end](%%r8)\n je 5f\n"                                      \
     "test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS "3: test %%r13d, %%r13d\n je 9f\n" LOAD_X87 "9:\n" LOAD_ALL RETURN   \
     "5: test %%r13d, %%r13d\n jne 4f\n mov %%r8, %%rdi\n call tz_translated_next\n mov %%rbx, %%r8\n"                 \
-    "test %%rax, %%rax\n je 4f\n mov %%rax, %%r13\n" CLOSE_GATES "mov %%r13, %%rax\n" GO_TO_ENTRY(LOAD_REGISTERS)     \
-    "4: mov $%c[by_step], %%r13d\n" LEAVE_WITHOUT_VECTORS
+    "test %%rax, %%rax\n je 4f\n"                                                                                     \
+    "6: mov %%rax, %%r13\n" CLOSE_GATES "mov %%r13, %%rax\n" GO_TO_ENTRY(LOAD_REGISTERS)                               \
+    "7: test %%r13d, %%r13d\n jne 4f\n mov %%r8, %%rdi\n push $0\n push $0\n call tz_translated_faulted\n"            \
+    "add $16, %%rsp\n mov %%rbx, %%r8\n test %%rax, %%rax\n jne 6b\n mov $%c[by_fault], %%r13d\n jmp 10f\n"          \
+    "4: mov $%c[by_step], %%r13d\n 10:\n" LEAVE_WITHOUT_VECTORS
 
 GATE void tz_translated_step(void) {
     CODE(STATE_OF_CALL STORE_RAX STORE_FLAGS("arithmetic") "movb $0, %c[lost](%%r8)\n" STEP);
@@ -132,22 +135,34 @@ GATE void tz_translated_step_lost(void) { CODE(STATE_OF_CALL STORE_RAX "movb $1,
 // Called by assembly alone, while vector registers may be the guest's. Copies by the C library would use them.
 #define BY_ASSEMBLY __attribute__((used, no_builtin("memcpy", "memmove"))) TZ_WITHOUT_VECTORS
 
-static const tz_jump_entry *next_entry(tz_cpu *state) __asm__("tz_translated_next");
-BY_ASSEMBLY static const tz_jump_entry *next_entry(tz_cpu *state) {
+// The translation at RIP, where nothing asks for the dispatcher. Of the block's instructions at the gate those behind the one
+// there have not retired, and it has or has not.
+BY_ASSEMBLY static const tz_jump_entry *entry_behind_gate(tz_cpu *state, int64_t retired) {
     bool is_plain = ((state->shadow & (TZ_SHADOW_STI | TZ_SHADOW_MOV_SS)) | (state->breakpoints & TZ_STEPS) | state->alignment_checks |
                      state->trap_after) == 0 &&
                     state->plain_code && (state->cpl & 1) == state->cpl >> 1;
-    // Flags that were nowhere at the gate are worked out first.
-    if (!is_plain || state->translated.flags_lost) return NULL;
+    if (!is_plain) return NULL;
     const tz_jump_entry *entry = tz_find_entry(state, state->rip, state->tlb_context);
     if (!entry) return NULL;
     if (state->breakpoints == TZ_RESUMES) {
         state->system_flags &= ~(uint64_t)TZ_RFLAGS_RF;
         state->breakpoints = 0;
     }
-    // The instruction at the gate has retired, those behind it in its block have not.
-    state->translated.counted += 1 - (int64_t)state->translated.behind;
+    state->translated.counted += retired - (int64_t)state->translated.behind;
     return entry;
+}
+
+static const tz_jump_entry *next_entry(tz_cpu *state) __asm__("tz_translated_next");
+BY_ASSEMBLY static const tz_jump_entry *next_entry(tz_cpu *state) {
+    // Flags that were nowhere at the gate are worked out first.
+    return state->translated.flags_lost ? NULL : entry_behind_gate(state, 1);
+}
+
+static const tz_jump_entry *faulted(tz_cpu *state) __asm__("tz_translated_faulted");
+BY_ASSEMBLY static const tz_jump_entry *faulted(tz_cpu *state) {
+    state->block_start = NULL;
+    state->translated.deliver_fault(state);
+    return entry_behind_gate(state, 0);
 }
 
 GATE void tz_translated_proceed(void) {

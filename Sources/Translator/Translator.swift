@@ -64,6 +64,12 @@ final class Translator {
             tz_translated_load_avx as @convention(c) () -> Void, to: UnsafeRawPointer.self)
         state.pointee.translated.x87_gate = unsafeBitCast(
             tz_translated_load_x87 as @convention(c) () -> Void, to: UnsafeRawPointer.self)
+        state.pointee.translated.translator = Unmanaged.passUnretained(self).toOpaque()
+        state.pointee.translated.deliver_fault = { state in
+            // SAFETY: the translator owns the code that called, and runs it.
+            Unmanaged<Translator>.fromOpaque(state.pointee.translated.translator.unsafelyUnwrapped)
+                ._withUnsafeGuaranteedRef { $0.deliverFaultAtGate() }
+        }
         cpu.describeSystemCalls()
         tz_calm_polls(state)
         // Generated code holds the TLB tables of its context.
@@ -230,7 +236,7 @@ final class Translator {
         let reason = Int(left & UInt32(TZ_LEFT_REASON))
         times.end(.execute)
         state.pointee.block_start = nil
-        if reason != Int(TZ_LEFT_BY_STEP) { noteRetired() }
+        if reason != Int(TZ_LEFT_BY_STEP), reason != Int(TZ_LEFT_BY_FAULT) { noteRetired() }
         let hadX87 = state.pointee.translated.x87_loaded != 0
         state.pointee.translated.x87_loaded = 0
         switch reason {
@@ -250,6 +256,7 @@ final class Translator {
             {
                 cpu.deliverFault(of: instruction)
             }
+        case Int(TZ_LEFT_BY_FAULT): break
         case Int(TZ_LEFT_BY_LANDING):
             state.pointee.rip = state.pointee.translated.exit_value &+ UInt64(left >> UInt32(TZ_LEFT_OFFSET_SHIFT))
             recoverFlagsAtLanding()
@@ -260,6 +267,17 @@ final class Translator {
         default: return leftBySignal(reason, limit, hadX87: hadX87)
         }
         return nil
+    }
+
+    /// Delivers the fault of a gate's instruction, before the gate goes on with the guest's handler.
+    private func deliverFaultAtGate() {
+        if state.pointee.translated.flags_lost != 0 {
+            recoverFlagsAtGate()
+            state.pointee.translated.flags_lost = 0
+        }
+        let place = UInt(state.pointee.translated.exit_value)
+        guard let instruction = UnsafePointer<tz_instruction>(bitPattern: place) else { return }
+        cpu.deliverFault(of: instruction)
     }
 
     /// Counts the instructions of all blocks that generated code has begun.

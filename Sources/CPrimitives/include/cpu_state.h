@@ -200,6 +200,8 @@ typedef struct tz_translated {
     const void *_Nullable poll_trap;  // a page that can't be read
     const void *_Nullable vector_gates[2];  // called by blocks that use SSE or AVX registers
     const void *_Nullable x87_gate;         // called by blocks that use x87 or MMX registers
+    void (*_Nullable deliver_fault)(struct tz_cpu *_Nonnull);  // called by a gate whose instruction has faulted
+    void *_Nullable translator;  // unmanaged reference to the Swift owner, for that
     uint64_t host_stack;      // RSP between entry and exit
     uint64_t exit_value;      // number of a link, or the decoded instruction at which a gate was left
     uint64_t exit_address;    // host address at which generated code was left

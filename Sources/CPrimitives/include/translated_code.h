@@ -23,6 +23,7 @@ enum { TZ_STACK_BELOW_STATE = 1 << 17 };
 enum {
     TZ_LEFT_BY_LINK,     // a jump that is not linked yet; `exit_value` is its number, `code_base` the target's
     TZ_LEFT_BY_STEP,     // an instruction that a handler executed ended the block; `exit_value` points to it
+    TZ_LEFT_BY_FAULT,    // the fault of such an instruction was delivered
     TZ_LEFT_BY_SIGNAL,   // a poll, or an instruction that faulted on the host, at `exit_address`
     TZ_LEFT_BY_LANDING,  // the block that an indirect jump found is gone; `exit_value` and the offset make RIP
     TZ_LEFT_BY_BUDGET,   // the budget ends within the block that `exit_value` points to
@@ -50,7 +51,8 @@ enum { TZ_FOLLOWED_OFTEN = 32 };
 void tz_translated_proceed(void);
 
 // Called by generated code. R15 points to a decoded instruction, R13 is the offset of the next one from `code_base`: runs
-// its handler on the state in memory, and returns unless that faulted, or ended the block: then it proceeds.
+// its handler on the state in memory, and returns unless that faulted, or ended the block: then it proceeds. A fault is delivered
+// first.
 void tz_translated_step(void);
 void tz_translated_step_saved(void);
 // The same while the flags are nowhere, since nothing but a fault needs them; `flags_lost` says so.

@@ -77,12 +77,7 @@ package final class Serial16550: PortDevice, StatefulDevice {
     private let outputTimer: DeviceTimer
     private let inputTimer: DeviceTimer
     private var pendingOutput: [UInt8] = []
-    // SAFETY: one value for the life of the port; a pointer, since every access looks there.
-    private let registers = UnsafeMutablePointer<Serial16550State>.allocate(capacity: 1)
-    private var state: Serial16550State {
-        @inline(__always) _read { yield registers.pointee }
-        @inline(__always) _modify { yield &registers.pointee }
-    }
+    @exclusivity(unchecked) private var state = Serial16550State()
     /// Index of the first character of `state.queued` that has not gone to the receiver.
     private var queueStart = 0
 
@@ -96,7 +91,7 @@ package final class Serial16550: PortDevice, StatefulDevice {
         _ environment: DeviceEnvironment, line: InterruptLine, holdsInput: Bool = false,
         output: @escaping ([UInt8]) -> Void
     ) {
-        registers.initialize(to: Serial16550State(gate: holdsInput ? .closed : .open))
+        state.gate = holdsInput ? .closed : .open
         self.environment = environment
         self.line = line
         self.output = output
@@ -107,11 +102,6 @@ package final class Serial16550: PortDevice, StatefulDevice {
             self?.refill()
             self?.update()
         }
-    }
-
-    deinit {
-        registers.deinitialize(count: 1)
-        registers.deallocate()
     }
 
     // MARK: The host's side

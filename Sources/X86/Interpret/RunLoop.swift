@@ -133,7 +133,7 @@ extension SoftwareCPU {
         // Interrupts wait in the local APIC until after the startup IPI.
         if state.pointee.activity == UInt8(TZ_WAIT_FOR_SIPI) { return .waitingForStartup }
         let due = attention & UInt64(TZ_ATTENTION_NMI | TZ_ATTENTION_INTERRUPT)
-        if due != 0 { cpu.updateStealTime() }
+        if due != 0, stealTime.isKept { cpu.updateStealTime() }
         if due != 0, holdsInterrupts {
             _ = tz_atomic_or(&state.pointee.attention, due)
         } else if due != 0, cpu.deliverDueInterrupt() {

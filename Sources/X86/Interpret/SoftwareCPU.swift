@@ -13,6 +13,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     package unowned let vm: SoftwareVM
     /// The VM's.
     let bus: any Bus
+    private let clock: Clock
     // SAFETY: allocated here on a 64-byte boundary, freed by `deinit`; other threads touch `attention` only, atomically.
     package let state: UnsafeMutablePointer<tz_cpu>
     let localAPIC: LocalAPIC
@@ -30,7 +31,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     /// MSRs that are stored, with no effect on a software CPU.
     var storedRegisters = StoredRegisters()
     /// The account of steal time.
-    var stealTime = StealTime()
+    @exclusivity(unchecked) var stealTime = StealTime()
     /// A state was imported: the guest's clock page may tell another time than the counter does now.
     var paravirtualClockIsStale = false
     /// The time of a clock that counts instructions.
@@ -64,6 +65,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
         self.id = id
         self.vm = vm
         bus = vm.bus
+        clock = vm.clock
         let alarm = Alarm()
         self.alarm = alarm
         let stateSize = Self.tlbOffset
@@ -137,7 +139,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     /// The time-stamp counter now, offset applied.
     func timeStampCounter() -> UInt64 {
         CPU(state).syncClock()
-        return vm.clock.now() &+ state.pointee.tsc_offset
+        return clock.now() &+ state.pointee.tsc_offset
     }
 
     package func counters() -> Counters {

@@ -34,6 +34,8 @@ enum KVMRegister {
 struct StealTime {
     /// Processor time of the thread, and the time, when the account was last made; nil when the vCPU did not run since.
     fileprivate var last: (processor: UInt64, time: UInt64)?
+    /// The guest has asked for the account, and the vCPU runs.
+    var isKept: Bool { last != nil }
 }
 
 extension SoftwareCPU {
