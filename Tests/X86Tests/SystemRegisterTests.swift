@@ -37,6 +37,25 @@ import VirtualCPU
         #expect(try cpuid(0x4000_0000, model: "x86-64-v2")[1...] == [0x7061_7254, 0x5465_7a65, 0x7a70_6172])
     }
 
+    /// What was answered before does not hold any more: mov eax, 1; cpuid; mov esi, ecx; mov edi, edx; what is said; then the same
+    /// leaf again.
+    @Test func answersFollowTheState() throws {
+        func bits(_ change: [UInt8]) throws -> (before: (ecx: UInt64, edx: UInt64), after: (ecx: UInt64, edx: UInt64)) {
+            let ask: [UInt8] = movEAX(1) + [0x0f, 0xa2]
+            let code = ask + ask + [0x89, 0xce, 0x89, 0xd7] + change + ask + [0xf4]
+            let gpr = try TrapMachine(.long64, model: "x86-64-v3", code: code).run().state.gpr
+            return ((gpr[6], gpr[7]), (gpr[1], gpr[2]))
+        }
+        let same = try bits([])
+        #expect(same.before == same.after)
+        // mov rax, cr4; xor eax, 1 << 18; mov cr4, rax
+        let osxsave = try bits([0x0f, 0x20, 0xe0, 0x35] + littleEndian(1 << 18) + [0x0f, 0x22, 0xe0])
+        #expect(osxsave.before.ecx ^ osxsave.after.ecx == 1 << 27)
+        // rdmsr; and eax, ~(1 << 11); wrmsr
+        let apic = try bits(movECX(0x1b) + [0x0f, 0x32, 0x25] + littleEndian(~(1 << 11)) + [0x0f, 0x30])
+        #expect(apic.before.edx & 1 << 9 != 0 && apic.after.edx & 1 << 9 == 0)
+    }
+
     @Test func notOfferedIsInvalid() throws {
         let instructions: [(name: String, code: [UInt8])] = [
             ("RDRAND", [0x0f, 0xc7, 0xf0]), ("RDSEED", [0x0f, 0xc7, 0xf8]), ("RDPID", [0xf3, 0x0f, 0xc7, 0xf8]),
