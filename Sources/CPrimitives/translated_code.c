@@ -26,7 +26,8 @@
         AT(gate_sse, translated.vector_gates[0]), AT(gate_avx, translated.vector_gates[1]),                           \
         AT(jump_table, translated.jump_table), [landing] "i"(offsetof(tz_jump_entry, landing)),                       \
         [handler] "i"(offsetof(tz_instruction, handler)), [length] "i"(offsetof(tz_instruction, length)),             \
-        AT(tlb_read, tlb_read), AT(tlb_write, tlb_write), [mask] "i"((TZ_TLB_ENTRIES - 1) << 4),                      \
+        AT(micro, translated.micro_tlb), AT(tlb_read, tlb_read), AT(tlb_write, tlb_write),                            \
+        [mask] "i"((TZ_TLB_ENTRIES - 1) << 4),                                                                        \
         [by_step] "i"(TZ_LEFT_BY_STEP), [by_fault] "i"(TZ_LEFT_BY_FAULT),                                             \
         [offset] "i"(TZ_LEFT_OFFSET_SHIFT), [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
 #define CODE(text) __asm__ volatile(text : : OFFSETS)
@@ -238,6 +239,18 @@ GATE void tz_translated_load_x87(void) {
 }
 
 GATE void tz_translated_load_avx(void) { CODE(LOAD_FOR("8", "mov %%r13, %c[gate_avx](%%r8)\n")); }
+
+// The probe of the TLB that generated code has in line elsewhere, for the table that is in force.
+#define MICRO(table)                                                                                                  \
+    "push %%rax\n push %%rcx\n push %%rdx\n movzwl %%r13w, %%edx\n shr $16, %%r13d\n xor 32+%c[micro](%%rsp,%%rdx), %%r15\n"     \
+    "mov 32+%c[" table "](%%rsp), %%rax\n mov %%r15d, %%ecx\n shr $8, %%ecx\n and $%c[mask], %%ecx\n"                 \
+    "add %%rcx, %%rax\n xor (%%rax), %%r15\n cmp %%r13, %%r15\n mov %%ecx, %%r13d\n ja 1f\n"                        \
+    "mov (%%rax), %%rcx\n mov %%rcx, 32+%c[micro](%%rsp,%%rdx)\n mov 8(%%rax), %%rcx\n mov %%rcx, 40+%c[micro](%%rsp,%%rdx)\n"           \
+    "add %%rcx, %%r15\n clc\n 2: pop %%rdx\n pop %%rcx\n pop %%rax\n ret\n 1: stc\n jmp 2b\n"
+
+GATE void tz_translated_micro_read(void) { CODE(MICRO("tlb_read")); }
+
+GATE void tz_translated_micro_write(void) { CODE(MICRO("tlb_write")); }
 
 // The pages of the first and of the last byte, as probes find them; they have to be neighbours in the host's memory too.
 #define SPAN(table)                                                                                                   \

@@ -180,6 +180,12 @@ enum { TZ_INDEX_ENTRIES = 1 << 14, TZ_INDEX_MODE_SHIFT = 52 };
 // No mode and generation: generations count from 1.
 static const uint64_t TZ_NO_MODE = 0;
 
+// The micro-TLB: copies of entries of the TLB that generated code tries before the TLB. An access's slot is given by where its
+// address comes from, not by the address: the base register's number, or one of these. It is emptied with every change to the TLB
+// but the replacement of an entry. Unlike an empty entry of the TLB, whose tag belongs to another slot, an empty one here would hit the
+// addresses of its tag's page, which a guest may choose without their being canonical: so that page is a secret.
+enum { TZ_MICRO_FS = 16, TZ_MICRO_GS, TZ_MICRO_FIXED, TZ_MICRO_SLOTS = 20 };
+
 // What generated code and its gates use beside the architectural state (`translated_code.h`).
 typedef struct tz_translated {
     uint64_t code_base;       // RIP of the running block minus the offset in its page at which it begins
@@ -216,6 +222,8 @@ typedef struct tz_translated {
     uint64_t gather_indices[4];  // the operands and the results of a gather while its elements are loaded
     uint64_t gathered[4];
     uint64_t scratch[4];
+    tz_tlb_entry micro_empty;
+    tz_tlb_entry micro_tlb[TZ_TLB_CONTEXTS][2][TZ_MICRO_SLOTS];  // for reading, for writing
     uint64_t shared_probes[8];        // host addresses that several accesses of a block use
     // Outside 64-bit mode, for each segment, how many bytes from its beginning may be read, and written; 0 where only the
     // handlers know, as for an expand-down segment.

@@ -58,6 +58,13 @@ void tz_translated_step_saved(void);
 // The same while the flags are nowhere, since nothing but a fault needs them; `flags_lost` says so.
 void tz_translated_step_lost(void);
 
+// Called by generated code where the micro-TLB does not have the page of an access: R15 is the linear address, XOR the tag that it
+// was compared with; R13 is the offset of the entry in `micro_tlb`, and above 16 bits 4096 minus the number of bytes. With CF clear
+// R15 is the host address, and the micro-TLB has the page now; with CF set the TLB does not have it, or the bytes reach into a
+// second page: R15 and R13 are what a failed probe of the TLB leaves. Other flags are lost.
+void tz_translated_micro_read(void);
+void tz_translated_micro_write(void);
+
 // Called by generated code where a probe fails for bytes that may reach into a second page: R15 is the linear address, R13 their
 // number, 2 to 4096. With CF clear R15 is the host address of them all; with CF set the TLB does not have both pages, or they
 // are not neighbours in the host's memory. R15, R13 and the other flags are lost.

@@ -146,13 +146,14 @@ struct Lowering {
         case .mov, .movzx, .movsx, .movsxd, .xchg, .bswap, .not, .movnti: return FlagUse.none
         case .movbe: return model.has(.movbe) ? FlagUse.none : nil
         case .crc32: return model.has(.sse42) ? FlagUse.none : nil
-        case .rol, .ror, .shl, .shr, .sar, .shld, .shrd: return .mixes
+        case .rol, .ror: return .mixes
+        case .shl, .shr, .sar, .shld, .shrd: return replacesFlags(i, form) ? .writes : .mixes
         case .mul, .imul, .imul2, .div, .idiv: return .mixes
         case .cbw, .cwd: return FlagUse.none
         // With a register as bit number the memory operand is a bit string.
         case .bt, .bts, .btr, .btc: return memory && form == .rm_r ? nil : .mixes
         case .bsf, .bsr: return .mixes
-        case .popcnt: return model.has(.popcnt) ? .mixes : nil
+        case .popcnt: return model.has(.popcnt) ? .writes : nil
         case .lzcnt: return model.has(.lzcnt) ? .mixes : nil
         case .tzcnt: return model.has(.bmi1) ? .mixes : nil
         case .adcx, .adox: return model.has(.adx) ? .readsAndWrites : nil
@@ -165,6 +166,14 @@ struct Lowering {
         case .clc, .stc, .cmc: return .mixes
         default: return nil
         }
+    }
+
+    /// A shift leaves no flag as it was.
+    private func replacesFlags(_ i: UnsafeMutablePointer<tz_instruction>, _ form: OperandForm) -> Bool {
+        guard form == .rm_i || form == .rm_r_i else { return false }
+        let width = i.pointee.width
+        let count = i.pointee.immediate & (width == 8 ? 63 : 31)
+        return count > 0 && count < Int64(width) * 8 && ShiftFlags.areReplaced
     }
 
     private func memorySize(_ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_instruction>) -> UInt8 {

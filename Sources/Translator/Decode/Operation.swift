@@ -99,6 +99,8 @@ struct Operation {
     var keepsFlags = true
     /// The operation's access (that to the stack, if it has two) shares a probe with others (`ProbePlan`).
     var shared: SharedProbe?
+    /// The slot of the micro-TLB that the probe for the operand tries first (`MicroTLBPlan`).
+    var microSlot: UInt8?
     /// Offset of the instruction from the page in which its block begins.
     var offset: Int32
     let instruction: UnsafeMutablePointer<tz_instruction>

@@ -18,8 +18,21 @@ struct SlowPath {
     var rejoin: UnsafeMutablePointer<UInt8>?
     /// The block ends after the handler though the operation does not end blocks.
     var leaves = false
+    /// The micro-TLB was tried, and the TLB was not yet.
+    var micro: MicroMiss?
     /// A probe that may have failed because the bytes reach into a second page.
     var span: FailedSpan?
+}
+
+/// A probe of the micro-TLB that failed.
+struct MicroMiss {
+    /// The entry, from the state.
+    var entry: Int32
+    /// Bytes.
+    var size: Int32
+    var writes: Bool
+    /// Where the code goes on with the host address in the address register.
+    var resume: UnsafeMutablePointer<UInt8>
 }
 
 /// A probe for bytes of which many reach into a second page.
@@ -150,6 +163,7 @@ struct BlockEncoder: ~Copyable {
         var displacement: UnsafeMutablePointer<UInt8>
         var index: Int
         var flags: FlagPlace
+        var micro: MicroMiss?
         var span: FailedSpan
     }
 
@@ -234,6 +248,7 @@ struct BlockEncoder: ~Copyable {
         // Whoever comes has the flags in both places, or nowhere because nobody needs them.
         for n in failedGroups.indices {
             code.land(failedGroups[n].displacement)
+            if let micro = failedGroups[n].micro { emitMicroMiss(micro) }
             if failedGroups[n].span.size >= Self.spanningGroup {
                 emitSpan(failedGroups[n].span, gates.spanRead, gates.spanWrite)
             }
@@ -291,8 +306,11 @@ struct BlockEncoder: ~Copyable {
             savedFlags = false
         }
         pollsNext = false
-        // Whoever comes back from out of line has lost the address register.
-        if slowPaths.count > openSlowPaths { addressedSlot = nil }
+        // Whoever comes back from out of line has lost the temporaries.
+        if slowPaths.count > openSlowPaths {
+            addressedSlot = nil
+            code.forgetHeld()
+        }
         if !operation.endsBlock {
             for n in openSlowPaths..<slowPaths.count where !slowPaths[n].leaves { slowPaths[n].rejoin = code.cursor }
             if operation.pollsAfter {
@@ -447,6 +465,7 @@ struct BlockEncoder: ~Copyable {
         emitBudgetEnds()
         for slow in slowPaths {
             code.land(slow.displacement)
+            if let micro = slow.micro { emitMicroMiss(micro) }
             if let span = slow.span { emitSplit(span, slow) }
             var flags = slow.flags
             // The handler reads them, or leads elsewhere.

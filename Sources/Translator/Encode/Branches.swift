@@ -121,7 +121,7 @@ extension BlockEncoder {
             if let host = Self.host(number) {
                 code.load(Host.address, .register(host), width: i.pointee.width)
             } else {
-                code.load(Host.address, .memory(Host.state, StateLayout.gpr(number)))
+                loadFromMemory(number, Host.address)
             }
         }
         hostFlags = false

@@ -56,8 +56,37 @@ struct HostAssembler {
     private(set) var cursor: UnsafeMutablePointer<UInt8>
     /// The address register may have been written since this was last cleared.
     var hasTouchedAddress = false
+    /// The guest registers, of those in memory, whose values the address register and the spare register have.
+    private(set) var held: (inAddress: UInt8?, inSpare: UInt8?)
 
     init(at start: UnsafeMutablePointer<UInt8>) { cursor = start }
+
+    // MARK: Temporaries
+
+    /// A register may have been written.
+    mutating func noteWrite(_ register: UInt8) {
+        if register == Host.address {
+            hasTouchedAddress = true
+            held.inAddress = nil
+        } else if register == Host.spare {
+            held.inSpare = nil
+        }
+    }
+
+    /// Code comes together here, or a gate has been called: temporaries have nobody knows what.
+    mutating func forgetHeld() { held = (nil, nil) }
+
+    /// A temporary has the value that a guest register has in memory, and no other has it unless that has just been copied.
+    mutating func note(_ temporary: UInt8, holds guest: UInt8) {
+        if held.inAddress == guest { held.inAddress = nil }
+        if held.inSpare == guest { held.inSpare = nil }
+        if temporary == Host.address { held.inAddress = guest } else { held.inSpare = guest }
+    }
+
+    /// The temporary that has a guest register's value.
+    func holder(of guest: UInt8) -> UInt8? {
+        held.inAddress == guest ? Host.address : held.inSpare == guest ? Host.spare : nil
+    }
 
     // MARK: Bytes
 
@@ -82,13 +111,13 @@ struct HostAssembler {
 
     /// An instruction with ModRM: `reg` is a register or an opcode extension. The immediate is the caller's.
     mutating func instruction(_ e: HostEncoding, reg: UInt8, _ rm: HostOperand) {
-        if reg == Host.address { hasTouchedAddress = true }
+        noteWrite(reg)
         var x: UInt8 = 0
         var b: UInt8 = 0
         switch rm {
         case .register(let register):
             b = register >> 3
-            if register == Host.address { hasTouchedAddress = true }
+            noteWrite(register)
         case .memory(let base, _): b = base >> 3
         case .indexed(let base, let index, _, _):
             b = base >> 3
@@ -200,7 +229,7 @@ struct HostAssembler {
 
     /// mov register, value (zero-extended)
     mutating func move32(_ to: UInt8, immediate value: UInt32) {
-        if to == Host.address { hasTouchedAddress = true }
+        noteWrite(to)
         if to & 8 != 0 { byte(0x41) }
         byte(0xb8 | to & 7)
         int32(Int32(bitPattern: value))
@@ -213,7 +242,7 @@ struct HostAssembler {
             instruction(HostEncoding(0xc7, w: true), reg: 0, .register(to))
             return int32(Int32(truncatingIfNeeded: value))
         }
-        if to == Host.address { hasTouchedAddress = true }
+        noteWrite(to)
         byte(0x48 | to >> 3)
         byte(0xb8 | to & 7)
         int64(value)
@@ -254,12 +283,16 @@ struct HostAssembler {
     }
 
     /// Makes a jump with a displacement of one byte lead here, less than 128 bytes away.
-    func landShort(_ displacement: UnsafeMutablePointer<UInt8>) {
+    mutating func landShort(_ displacement: UnsafeMutablePointer<UInt8>) {
+        forgetHeld()
         displacement.pointee = UInt8(truncatingIfNeeded: cursor - displacement - 1)
     }
 
     /// Makes a jump whose displacement is at `displacement` lead here.
-    func land(_ displacement: UnsafeMutablePointer<UInt8>) { Self.patch(displacement, to: cursor) }
+    mutating func land(_ displacement: UnsafeMutablePointer<UInt8>) {
+        forgetHeld()
+        Self.patch(displacement, to: cursor)
+    }
 
     /// Makes a jump lead to `target`, with one aligned or unaligned store of four bytes.
     static func patch(_ displacement: UnsafeMutablePointer<UInt8>, to target: UnsafePointer<UInt8>) {

@@ -6,6 +6,13 @@
 //     xor r15, [state + r13 + tag]                    the offset in the page, if the tag is this page
 //     cmp r15, 4096 - size; ja slow                   a page crossing fails here too
 //     add r15, [state + r13 + addend]
+//
+// Where the page is likely that of the access before (`MicroTLBPlan`), the micro-TLB is tried first, whose entry is known when the
+// code is made; the TLB is probed out of line then.
+//
+//     xor r15, [state + micro tag]
+//     cmp r15, 4096 - size; ja out of line
+//     add r15, [state + micro addend]
 
 import CPrimitives
 import X86
@@ -22,8 +29,10 @@ extension BlockEncoder {
             emitOffset(operation, target, before: 0)
             if operation.isX87 { code.store(Host.address, Self.x87Operand) }
             if checks { emitSegmentCheck(operation, target, size: size, write: write) }
-            let missed = emitProbe(operation, size: size, write: write)
+            let slot = microSlot(operation, target)
+            let missed = emitProbe(operation, size: size, write: write, microSlot: slot)
             var slow = SlowPath(displacement: missed, operation: operation, flags: destroyedFlags)
+            slow.micro = slot.map { microMiss($0, size: size, write: write) }
             if size >= Self.spanning { slow.span = FailedSpan(size: size, writes: write, resume: code.cursor) }
             slowPaths.append(slow)
             operand = .memory(Host.address, 0)
@@ -32,10 +41,12 @@ extension BlockEncoder {
         let place = HostOperand.memory(Host.state, StateLayout.sharedProbes + 8 * Int32(shared.slot))
         if shared.probes {
             emitOffset(operation, target, before: shared.displacement)
-            let failed = emitProbe(operation, size: shared.span, write: shared.writes)
+            let slot = microSlot(operation, target)
+            let failed = emitProbe(operation, size: shared.span, write: shared.writes, microSlot: slot)
             failedGroups.append(
                 FailedGroup(
                     displacement: failed, index: index, flags: destroyedFlags,
+                    micro: slot.map { microMiss($0, size: shared.span, write: shared.writes) },
                     span: FailedSpan(size: shared.span, writes: shared.writes, resume: code.cursor)))
             code.store(Host.address, place)
         } else if addressedSlot != shared.slot || code.hasTouchedAddress {
@@ -125,9 +136,20 @@ extension BlockEncoder {
     /// The probe, which destroys the flags: those that have to be kept are saved first. Needs the spare register. Returns the
     /// displacement of the jump that is taken when it fails.
     mutating func emitProbe(
-        _ operation: Operation, size: Int32, write: Bool
+        _ operation: Operation, size: Int32, write: Bool, microSlot: UInt8? = nil
     ) -> UnsafeMutablePointer<UInt8> {
         if operation.keepsFlags { saveFlags() }
+        if let microSlot {
+            let entry = StateLayout.microTLB(microSlot, context: mode.context, write: write)
+            code.instruction(HostEncoding(0x33, w: true), reg: Host.address, .memory(Host.state, entry))
+            code.arithmetic(7, .register(Host.address), 4096 - size)
+            let failed = code.jump(if: Condition.above)
+            code.instruction(HostEncoding(0x03, w: true), reg: Host.address, .memory(Host.state, entry + 8))
+            // The gate that the code comes back from uses both temporaries.
+            code.forgetHeld()
+            hostFlags = false
+            return failed
+        }
         let table = write ? writeTable : readTable
         code.instruction(HostEncoding(0x8b), reg: Host.spare, .register(Host.address))
         code.instruction(HostEncoding(0xc1), reg: 5, .register(Host.spare))
@@ -141,6 +163,31 @@ extension BlockEncoder {
             HostEncoding(0x03, w: true), reg: Host.address, .indexed(Host.state, Host.spare, 0, table + 8))
         hostFlags = false
         return failed
+    }
+
+    // MARK: Micro-TLB
+
+    private func microSlot(_ operation: Operation, _ target: Target) -> UInt8? {
+        switch target {
+        case .operand: operation.microSlot
+        case .pushed, .popped: 4
+        case .frame: Self.rbp
+        }
+    }
+
+    /// What `emitMicroMiss` has to know, at the place behind the probe.
+    private func microMiss(_ slot: UInt8, size: Int32, write: Bool) -> MicroMiss {
+        MicroMiss(
+            entry: StateLayout.microTLB(slot, context: mode.context, write: write), size: size, writes: write,
+            resume: code.cursor)
+    }
+
+    /// Out of line, tries the TLB, and goes on where the probe would have succeeded if that has the page.
+    mutating func emitMicroMiss(_ miss: MicroMiss) {
+        code.move32(
+            Host.spare, immediate: UInt32(miss.entry - StateLayout.microTLB) | UInt32(4096 - miss.size) << 16)
+        code.call(miss.writes ? gates.microWrite : gates.microRead)
+        HostAssembler.patch(code.jump(if: Condition.carryClear), to: miss.resume)
     }
 
     // MARK: Stack
@@ -206,7 +253,7 @@ extension BlockEncoder {
             if let host = Self.host(number) {
                 code.store(host, operand, width: width)
             } else {
-                code.load(Host.spare, .memory(Host.state, StateLayout.gpr(number)))
+                loadFromMemory(number, Host.spare)
                 code.store(Host.spare, operand)
             }
         }
@@ -232,7 +279,7 @@ extension BlockEncoder {
             if number == 4 { return }
         } else {
             code.load(Host.spare, operand)
-            code.store(Host.spare, .memory(Host.state, StateLayout.gpr(number)))
+            writeBack(number, Host.spare)
         }
         emitMoveStackPointer(Int32(width))
     }

@@ -17,12 +17,26 @@ extension BlockEncoder {
     /// An operand's register while an instruction runs: itself, or a temporary that holds its value.
     private mutating func temporary(_ number: UInt8, _ temporary: UInt8, loads: Bool) -> UInt8 {
         if let host = Self.host(number) { return host }
-        if loads { code.load(temporary, .memory(Host.state, StateLayout.gpr(number))) }
+        if loads { loadFromMemory(number, temporary) }
         return temporary
     }
 
-    private mutating func writeBack(_ number: UInt8, _ temporary: UInt8) {
-        if Self.host(number) == nil { code.store(temporary, .memory(Host.state, StateLayout.gpr(number))) }
+    /// A guest register that lives in memory into a temporary, unless it has it already.
+    mutating func loadFromMemory(_ number: UInt8, _ temporary: UInt8) {
+        let holder = code.holder(of: number)
+        if holder == temporary { return }
+        if let holder {
+            code.move(temporary, holder)
+        } else {
+            code.load(temporary, .memory(Host.state, StateLayout.gpr(number)))
+        }
+        code.note(temporary, holds: number)
+    }
+
+    mutating func writeBack(_ number: UInt8, _ temporary: UInt8) {
+        guard Self.host(number) == nil else { return }
+        code.store(temporary, .memory(Host.state, StateLayout.gpr(number)))
+        code.note(temporary, holds: number)
     }
 
     // MARK: Addresses
@@ -354,7 +368,7 @@ extension BlockEncoder {
         code.instruction(encoding, reg: reg, rm)
         if row.pointee.hasImmediate { code.byte(i.pointee.map) }
         if vvvvIsGPR, row.pointee.vvvv.writes {
-            code.hasTouchedAddress = true
+            code.noteWrite(vvvvTemporary)
             writeBack(i.pointee.vvvv, vvvvTemporary)
         }
         if rmIsGPR, row.pointee.rm.writes { writeBack(i.pointee.rm, Host.address) }

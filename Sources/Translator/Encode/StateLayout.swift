@@ -25,6 +25,7 @@ enum StateLayout {
     static let flagSource = offset(\.translated.flag_source)
     static let flagCarry = offset(\.translated.flag_carry)
     static let sharedProbes = offset(\.translated.shared_probes)
+    static let microTLB = offset(\.translated.micro_tlb)
     static let scratch = offset(\.translated.scratch)
     static let gatherIndices = offset(\.translated.gather_indices)
     static let gathered = offset(\.translated.gathered)
@@ -32,6 +33,11 @@ enum StateLayout {
     static let jumpTable = Int32(SoftwareCPU.jumpTableOffset)
 
     static func jumpSalt(context: Int) -> Int32 { offset(\.translated.jump_salts) + Int32(context) * 8 }
+
+    /// An entry of the micro-TLB: its tag, with the addend behind it.
+    static func microTLB(_ slot: UInt8, context: Int, write: Bool) -> Int32 {
+        microTLB + Int32((context * 2 + (write ? 1 : 0)) * Int(TZ_MICRO_SLOTS) + Int(slot)) * 16
+    }
 
     /// A guest register's place in memory.
     static func gpr(_ number: UInt8) -> Int32 { Int32(number) * 8 }

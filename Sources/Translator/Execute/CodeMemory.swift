@@ -45,6 +45,8 @@ struct CodeMemory: ~Copyable {
         let step: UnsafePointer<UInt8>
         let stepSaved: UnsafePointer<UInt8>
         let stepLost: UnsafePointer<UInt8>
+        let microRead: UnsafePointer<UInt8>
+        let microWrite: UnsafePointer<UInt8>
         let spanRead: UnsafePointer<UInt8>
         let spanWrite: UnsafePointer<UInt8>
         let splitRead: UnsafePointer<UInt8>
@@ -69,6 +71,8 @@ struct CodeMemory: ~Copyable {
             step = gate(tz_translated_step)
             stepSaved = gate(tz_translated_step_saved)
             stepLost = gate(tz_translated_step_lost)
+            microRead = gate(tz_translated_micro_read)
+            microWrite = gate(tz_translated_micro_write)
             spanRead = gate(tz_translated_span_read)
             spanWrite = gate(tz_translated_span_write)
             splitRead = gate(tz_translated_split_read)

@@ -13,6 +13,8 @@ extension Operation {
             }
             switch child.value {
             case let flag as Bool: if flag { words.append(label) }
+            case let slot as UInt8? where label == "microSlot":
+                if let slot { words.append("micro=\(StateNames.microSlot(slot))") }
             case let probe as SharedProbe: words.append("\(label)=\(probe.text)")
             case let producer as FlagProducer:
                 if producer.isKnown { words.append("\(label)=\(producer.text)") }

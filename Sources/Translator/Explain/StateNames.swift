@@ -15,6 +15,16 @@ enum StateNames {
         "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     ].map { "gpr." + $0 }
 
+    /// The name of a slot of the micro-TLB.
+    static func microSlot(_ slot: UInt8) -> String {
+        switch Int(slot) {
+        case Int(TZ_MICRO_FS): "fs"
+        case Int(TZ_MICRO_GS): "gs"
+        case Int(TZ_MICRO_FIXED): "fixed"
+        default: slot < 16 ? String(registers[Int(slot)].dropFirst(4)) : "-"
+        }
+    }
+
     private static let fields: [Int32: String] = {
         var names: [Int32: String] = [
             StateLayout.arithmetic: "arithmetic", StateLayout.systemFlags: "system_flags",
@@ -35,6 +45,16 @@ enum StateNames {
         for n in 0..<8 {
             names[StateLayout.gatherIndices + Int32(n) * 4] = "gather.indices + \(n * 4)"
             names[StateLayout.gathered + Int32(n) * 4] = "gathered + \(n * 4)"
+        }
+        for (context, suffix) in [(TZ_TLB_SUPERVISOR, ""), (TZ_TLB_USER, ".user"), (TZ_TLB_SUPERVISOR_AC, ".ac")] {
+            for (write, kind) in [(false, "read"), (true, "write")] {
+                for slot in 0..<UInt8(TZ_MICRO_SLOTS) {
+                    let offset = StateLayout.microTLB(slot, context: Int(context), write: write)
+                    let name = "micro.\(kind)\(suffix)[\(microSlot(slot))]"
+                    names[offset] = name + ".tag"
+                    names[offset + 8] = name + ".addend"
+                }
+            }
         }
         for n in 0..<4 { names[StateLayout.scratch + Int32(n) * 8] = "scratch[\(n)]" }
         for (number, segment) in ["es", "cs", "ss", "ds", "fs", "gs"].enumerated() {

@@ -5,6 +5,7 @@
 enum Passes {
     static let all: [(name: String, apply: @Sendable (inout [Operation]) -> Void)] = [
         ("flag plan", { FlagPlan.apply(to: &$0) }), ("probe plan", { ProbePlan.apply(to: &$0) }),
+        ("micro-TLB plan", { MicroTLBPlan.apply(to: &$0) }),
     ]
 
     static func apply(to operations: inout [Operation]) {

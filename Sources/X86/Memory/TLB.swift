@@ -149,7 +149,11 @@ extension CPU {
         let tag = linear & ~0xfff
         if translation.pointee.debugWatching, owner.debug.watches(page: tag, kind) { return }
         state.pointee.tlb[index] = tz_tlb_entry(tag: tag, addend: UInt64(UInt(bitPattern: host)))
-        if kind == TLB.fetch { fetchPhysical[context &* TLB.entries &+ Self.tlbSlot(linear)] = page.physical & ~0xfff }
+        if kind == TLB.fetch {
+            fetchPhysical[context &* TLB.entries &+ Self.tlbSlot(linear)] = page.physical & ~0xfff
+        } else {
+            clearMicroTLB(context: context)
+        }
         let bookkeeping = translation
         var attributes: UInt8 = page.isGlobal ? TLB.global : 0
         if page.shift > 12 {
@@ -195,6 +199,7 @@ extension CPU {
         state.pointee.counters.tlb_flushes &+= 1
         let tables = state.pointee.tlb
         for index in 0..<TLB.total { tables[index] = TLB.invalid(index) }
+        clearMicroTLB()
         largeFilter.update(repeating: 0, count: TLB.filterBits / 64)
         translation.pointee.forgettable = 0
         translation.pointee.gigantic = 0
@@ -214,6 +219,7 @@ extension CPU {
     func clearNonGlobalTLB() {
         let count = translation.pointee.forgettable
         state.pointee.counters.tlb_flushes &+= 1
+        clearMicroTLB()
         let tables = state.pointee.tlb
         if count <= TLB.listCapacity {
             for position in 0..<count {
@@ -230,6 +236,7 @@ extension CPU {
 
     /// Forgets the translations of the page that holds `linear`, of whatever size it is, in every context (INVLPG).
     func flushTLBPage(_ linear: UInt64) {
+        clearMicroTLB()
         let tables = state.pointee.tlb
         for table in 0..<TLB.total / TLB.entries {
             let index = table &* TLB.entries &+ Self.tlbSlot(linear)
@@ -253,6 +260,7 @@ extension CPU {
     /// Takes back write access to a page of memory: decoded code was made from it, and the next write must be seen.
     func revokeWriteEntries(host page: UnsafeMutableRawPointer) {
         owner.addressSpaces.revokeWriteEntries()
+        clearMicroTLB()
         let tables = state.pointee.tlb
         let first = TLB.write &* TLB.contexts &* TLB.entries
         let address = UInt64(UInt(bitPattern: page))
