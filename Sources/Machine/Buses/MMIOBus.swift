@@ -12,7 +12,8 @@ package protocol MMIODevice: AnyObject {
 
 /// The MMIO bus of one machine.
 package final class MMIOBus {
-    private struct Claim {
+    /// A class, so that to hold one for an access counts one reference.
+    private final class Claim {
         let name: String
         let base: UInt64
         let last: UInt64
@@ -21,13 +22,22 @@ package final class MMIOBus {
         let read: ((UInt64, Int) -> UInt64)?
         let write: ((UInt64, Int, UInt64) -> Void)?
 
+        init(
+            name: String, base: UInt64, last: UInt64, sizes: AccessSizes, read: ((UInt64, Int) -> UInt64)?,
+            write: ((UInt64, Int, UInt64) -> Void)?
+        ) {
+            (self.name, self.base, self.last, self.sizes) = (name, base, last, sizes)
+            (self.read, self.write) = (read, write)
+        }
+
         var description: String { "\(name) (\(base.hex)–\(last.hex))" }
     }
 
     private let memory: GuestMemory
     /// Sorted by base; they don't overlap.
-    private var claims: [Claim] = []
-    private var latest = 0
+    @exclusivity(unchecked) private var claims: [Claim] = []
+    /// The one that took the last access.
+    @exclusivity(unchecked) private var latest: Claim?
 
     /// Makes an empty bus around the machine's memory.
     package init(memory: GuestMemory) { self.memory = memory }
@@ -49,7 +59,7 @@ package final class MMIOBus {
     /// Takes the claims of a name away (a BAR that moves).
     package func release(name: String) {
         claims.removeAll { $0.name == name }
-        latest = 0
+        latest = nil
     }
 
     private func insert(
@@ -71,7 +81,7 @@ package final class MMIOBus {
             throw .overlap(new: claim.description, existing: "\(kind) (\(start.hex)–\(end.hex))")
         }
         claims.insert(claim, at: claims.firstIndex { $0.base > base } ?? claims.count)
-        latest = 0
+        latest = nil
     }
 
     /// One line for each claim, by address.
@@ -80,17 +90,15 @@ package final class MMIOBus {
     // MARK: Access
 
     private func claim(at address: UInt64) -> Claim? {
-        if latest < claims.count, claims[latest].base <= address, address <= claims[latest].last {
-            return claims[latest]
-        }
+        if let latest, latest.base <= address, address <= latest.last { return latest }
         var (low, high) = (0, claims.count)
         while low < high {
             let middle = (low + high) / 2
             if claims[middle].last < address { low = middle + 1 } else { high = middle }
         }
         guard low < claims.count, claims[low].base <= address else { return nil }
-        latest = low
-        return claims[low]
+        latest = claims[low]
+        return latest
     }
 
     /// Reads 1, 2, 4 or 8 bytes. Nobody answers with all ones.

@@ -17,7 +17,7 @@ package final class IOAPIC: MMIODevice, StatefulDevice {
     /// Sends a message; the result says whether a local APIC took it.
     package var send: ((_ address: UInt64, _ data: UInt32) -> Bool)?
 
-    private var state = IOAPICState()
+    @exclusivity(unchecked) private var state = IOAPICState()
     private static let pins = 24
 
     /// Makes an I/O APIC after reset, with all pins masked and low.
