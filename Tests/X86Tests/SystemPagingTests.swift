@@ -51,6 +51,36 @@ import VirtualCPU
         Case(name: "fetch, supervisor, no NX: I/D is not reported", operation: .jump, pte: frame | 6, error: 0),
     ]
 
+    /// A page fault takes the page's translations out of the TLB (SDM volume 3, section 4.10.4.1): a handler that leads the page
+    /// elsewhere need not say so.
+    @Test func pageFaultsForgetThePage() throws {
+        let machine = try TrapMachine(
+            .protected32, code: Self.code(.load).dropLast() + Self.code(.store)
+        ) { state in
+            state.cr0 = 0x8001_0011
+            state.cr3 = 0x20_0000
+            state.cr4 = 0x10
+        }
+        try machine.write(UInt32(0x20_1007), at: 0x20_0000)
+        for page in 0..<1024 as Range<UInt32> {
+            try machine.write(page << 12 | 7, at: 0x20_1000 + UInt64(page) * 4)
+        }
+        let other: UInt32 = 0x31_0000
+        try machine.write(UInt32(0x20_2007), at: 0x20_0004)
+        try machine.write(UInt32(Self.frame | 5), at: 0x20_2000)
+        try machine.write(UInt32(1), at: Self.frame + 0x123)
+        try machine.write(UInt32(2), at: UInt64(other) + 0x123)
+        // mov dword [202000h], other | 7; mov ebx, [400123h]: 16 bytes, behind which the next vector's handler halts.
+        let handler =
+            [0xc7, 0x05, 0x00, 0x20, 0x20, 0x00] + littleEndian(other | 7) + [0x8b, 0x1d, 0x23, 0x01, 0x40, 0x00]
+        for (offset, byte) in handler.enumerated() {
+            try machine.write(byte, at: TrapMachine.handler(of: 14) + UInt64(offset))
+        }
+        let outcome = try machine.run()
+        #expect(outcome.vector == 15 && outcome.state.cr2 == Self.linear)
+        #expect(outcome.state.gpr[0] == 1 && outcome.state.gpr[3] == 2)
+    }
+
     @Test(arguments: narrow) func narrowPaging(_ test: Case) throws {
         let machine = try TrapMachine(.protected32, code: Self.code(test.operation)) { state in
             state.cr0 = test.cr0

@@ -26,6 +26,9 @@ struct TrapMachine {
     let machine: TestMachine
     let mode: TestMode
 
+    /// Where the handler of a vector is, 16 bytes.
+    static func handler(of vector: UInt64) -> UInt64 { handlers + 16 * vector }
+
     /// Prepares `code` to run; `adjust` changes the state that it begins with.
     init(
         _ mode: TestMode, model: String = "host", code: [UInt8], isParavirtual: Bool = false, startDate: UInt64 = 0,
@@ -41,7 +44,7 @@ struct TrapMachine {
             try memory.writeInteger(descriptor, at: GuestPhysicalAddress(Self.gdt + UInt64(8 * index)))
         }
         for vector in 0..<64 as Range<UInt64> {
-            let handler = Self.handlers + 16 * vector
+            let handler = Self.handler(of: vector)
             try memory.writeInteger(0xf4 as UInt8, at: GuestPhysicalAddress(handler))
             switch mode {
             case .real16: try memory.writeInteger(UInt32(handler), at: GuestPhysicalAddress(Self.idt + 4 * vector))

@@ -21,7 +21,9 @@ enum StateNames {
         case Int(TZ_MICRO_FS): "fs"
         case Int(TZ_MICRO_GS): "gs"
         case Int(TZ_MICRO_FIXED): "fixed"
-        default: slot < 16 ? String(registers[Int(slot)].dropFirst(4)) : "-"
+        case Int(TZ_MICRO_FRAME): "frame"
+        case 0..<registers.count: String(registers[Int(slot)].dropFirst(4))
+        default: String(slot)
         }
     }
 

@@ -17,16 +17,24 @@ struct MicroTLBPlan {
         var index: UInt8
         var scale: UInt8
         var displacement: Int64
+        var slot: UInt8 = 0
     }
 
     /// The registers that change by nothing but small constants.
     private var steady: UInt16 = 0
-    private var uses = InlineArray<20, Use?>(repeating: nil)
+    private var uses = InlineArray<17, Use?>(repeating: nil)
+    /// For a loop, the next of its slots, counted from the first that loops have.
+    private var loop: Int?
+    private static let loopSlots = Int(TZ_MICRO_SLOTS - TZ_MICRO_LOOPS)
 
     /// Sets `microSlot` of every operation.
     static func apply(to operations: inout [Operation]) {
         var plan = MicroTLBPlan()
-        plan.noteSteadyRegisters(operations, inLoop: loops(operations))
+        if let first = operations.first, loops(operations) {
+            // Any number that tells it from other loops.
+            plan.loop = (Int(first.offset) &* 0x9e37_79b1 >> 12) % loopSlots
+        }
+        plan.noteSteadyRegisters(operations)
         for index in operations.indices { operations[index].microSlot = plan.slot(of: operations[index]) }
     }
 
@@ -39,13 +47,13 @@ struct MicroTLBPlan {
         }
     }
 
-    private mutating func noteSteadyRegisters(_ operations: [Operation], inLoop: Bool) {
+    private mutating func noteSteadyRegisters(_ operations: [Operation]) {
         steady = Operation.allRegisters
         var steps = InlineArray<16, Int64>(repeating: 0)
         for operation in operations {
             if let (register, distance) = Self.step(operation) { steps[register] += distance }
         }
-        for register in 0..<16 where abs(steps[register]) > Self.longestStep || !inLoop && steps[register] == 0 {
+        for register in 0..<16 where abs(steps[register]) > Self.longestStep || loop == nil && steps[register] == 0 {
             steady &= ~(1 << UInt16(register))
         }
         var before: UInt16
@@ -105,35 +113,45 @@ struct MicroTLBPlan {
             index: index ?? .max, scale: index == nil ? 0 : i.pointee.scale,
             displacement: Int64(i.pointee.displacement))
         if base == UInt8(TZ_ZERO_OFFSET) || base == UInt8(TZ_RIP_OFFSET) {
-            if operation.kind == .jumpIndirect { return take(UInt8(TZ_MICRO_FIXED), use) }
+            if operation.kind == .jumpIndirect { return index == nil ? nil : take(Self.fixed, use) }
             guard index == nil else { return nil }
             switch Int(i.pointee.segment) {
             case Int(TZ_FS): return UInt8(TZ_MICRO_FS)
             case Int(TZ_GS): return UInt8(TZ_MICRO_GS)
             default: break
             }
-            guard steady != 0 else { return nil }
+            guard loop != nil else { return nil }
             if base == UInt8(TZ_RIP_OFFSET) { use.displacement += Int64(operation.next) }
-            return take(UInt8(TZ_MICRO_FIXED), use)
+            return take(Self.fixed, use)
         }
-        let register = base / 8
-        if register == 4 { return 4 }
+        let register = Int(base / 8)
+        if register == 4 { return abs(use.displacement) < Self.reach ? UInt8(TZ_MICRO_FRAME) : nil }
         // Tables of jumps are small.
         if operation.kind == .jumpIndirect, index != nil { return take(register, use) }
         guard steady >> UInt16(register) & 1 != 0, index.map({ steady >> UInt16($0) & 1 != 0 }) ?? true else {
             return nil
         }
         if let slot = take(register, use) { return slot }
-        return index.flatMap { take($0, use) }
+        return index.flatMap { take(Int($0), use) }
     }
 
-    /// The slot, unless it serves other addresses.
-    private mutating func take(_ slot: UInt8, _ use: Use) -> UInt8? {
-        guard let known = uses[Int(slot)] else {
-            uses[Int(slot)] = use
-            return slot
+    /// Stands for the register that fixed addresses don't have.
+    private static let fixed = 16
+
+    /// The slot for a register, unless it serves other addresses.
+    private mutating func take(_ register: Int, _ use: Use) -> UInt8? {
+        if let known = uses[register] {
+            let isNear = abs(known.displacement - use.displacement) <= Self.reach
+            return known.index == use.index && known.scale == use.scale && isNear ? known.slot : nil
         }
-        let isNear = abs(known.displacement - use.displacement) <= Self.reach
-        return known.index == use.index && known.scale == use.scale && isNear ? slot : nil
+        var use = use
+        if let next = loop {
+            use.slot = UInt8(Int(TZ_MICRO_LOOPS) + next)
+            loop = (next + 1) % Self.loopSlots
+        } else {
+            use.slot = UInt8(register == Self.fixed ? Int(TZ_MICRO_FIXED) : register)
+        }
+        uses[register] = use
+        return use.slot
     }
 }

@@ -1,5 +1,5 @@
-// The micro-TLB of generated code: copies of the TLB's entries, which are right as long as the TLB only ever replaces one entry by
-// another. Whatever takes an entry out of the TLB, or may lead an address elsewhere, empties it.
+// The micro-TLB of generated code: copies of the TLB's entries. Whatever takes an entry out of the TLB, but for another one that needs
+// its place, empties it.
 
 import CPrimitives
 
@@ -17,16 +17,9 @@ extension CPU {
         state.pointee.translated.micro_empty = tz_tlb_entry(tag: 1 << 62 | secret, addend: 1 << 62)
     }
 
-    private static let microTLBSize = 2 * Int(TZ_MICRO_SLOTS)
-
     /// Empties the micro-TLB.
     func clearMicroTLB() {
-        microTLB.update(repeating: state.pointee.translated.micro_empty, count: TLB.contexts * Self.microTLBSize)
-    }
-
-    /// Empties that of one context.
-    func clearMicroTLB(context: Int) {
-        (microTLB + context &* Self.microTLBSize).update(
-            repeating: state.pointee.translated.micro_empty, count: Self.microTLBSize)
+        microTLB.update(
+            repeating: state.pointee.translated.micro_empty, count: TLB.contexts * 2 * Int(TZ_MICRO_SLOTS))
     }
 }

@@ -149,11 +149,7 @@ extension CPU {
         let tag = linear & ~0xfff
         if translation.pointee.debugWatching, owner.debug.watches(page: tag, kind) { return }
         state.pointee.tlb[index] = tz_tlb_entry(tag: tag, addend: UInt64(UInt(bitPattern: host)))
-        if kind == TLB.fetch {
-            fetchPhysical[context &* TLB.entries &+ Self.tlbSlot(linear)] = page.physical & ~0xfff
-        } else {
-            clearMicroTLB(context: context)
-        }
+        if kind == TLB.fetch { fetchPhysical[context &* TLB.entries &+ Self.tlbSlot(linear)] = page.physical & ~0xfff }
         let bookkeeping = translation
         var attributes: UInt8 = page.isGlobal ? TLB.global : 0
         if page.shift > 12 {
@@ -234,7 +230,7 @@ extension CPU {
         translation.pointee.forgettable = 0
     }
 
-    /// Forgets the translations of the page that holds `linear`, of whatever size it is, in every context (INVLPG).
+    /// Forgets the translations of the page that holds `linear`, of whatever size it is, in every context (INVLPG, #PF).
     func flushTLBPage(_ linear: UInt64) {
         clearMicroTLB()
         let tables = state.pointee.tlb
