@@ -26,7 +26,7 @@
         AT(gate_sse, translated.vector_gates[0]), AT(gate_avx, translated.vector_gates[1]),                           \
         AT(jump_table, translated.jump_table), [landing] "i"(offsetof(tz_jump_entry, landing)),                       \
         [handler] "i"(offsetof(tz_instruction, handler)), [length] "i"(offsetof(tz_instruction, length)),             \
-        AT(micro, translated.micro_tlb), AT(tlb_read, tlb_read), AT(tlb_write, tlb_write),                            \
+        AT(micro, translated.micro_tlb), AT(micro_pages, translated.micro_pages), AT(tlb_read, tlb_read), AT(tlb_write, tlb_write),                            \
         [mask] "i"((TZ_TLB_ENTRIES - 1) << 4),                                                                        \
         [by_step] "i"(TZ_LEFT_BY_STEP), [by_fault] "i"(TZ_LEFT_BY_FAULT),                                             \
         [offset] "i"(TZ_LEFT_OFFSET_SHIFT), [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
@@ -242,11 +242,14 @@ GATE void tz_translated_load_avx(void) { CODE(LOAD_FOR("8", "mov %%r13, %c[gate_
 
 // The probe of the TLB that generated code has in line elsewhere, for the table that is in force.
 #define MICRO(table)                                                                                                  \
-    "push %%rax\n push %%rcx\n push %%rdx\n movzwl %%r13w, %%edx\n shr $16, %%r13d\n xor 32+%c[micro](%%rsp,%%rdx), %%r15\n"     \
-    "mov 32+%c[" table "](%%rsp), %%rax\n mov %%r15d, %%ecx\n shr $8, %%ecx\n and $%c[mask], %%ecx\n"                 \
-    "add %%rcx, %%rax\n xor (%%rax), %%r15\n cmp %%r13, %%r15\n mov %%ecx, %%r13d\n ja 1f\n"                        \
-    "mov (%%rax), %%rcx\n mov %%rcx, 32+%c[micro](%%rsp,%%rdx)\n mov 8(%%rax), %%rcx\n mov %%rcx, 40+%c[micro](%%rsp,%%rdx)\n"           \
-    "add %%rcx, %%r15\n clc\n 2: pop %%rdx\n pop %%rcx\n pop %%rax\n ret\n 1: stc\n jmp 2b\n"
+    "push %%rax\n push %%rcx\n push %%rdx\n movzwl %%r13w, %%edx\n shr $16, %%r13d\n"                                 \
+    "xor 32+%c[micro](%%rsp,%%rdx), %%r15\n mov 32+%c[" table "](%%rsp), %%rax\n"                                     \
+    "mov %%r15d, %%ecx\n shr $8, %%ecx\n and $%c[mask], %%ecx\n add %%rcx, %%rax\n"                                   \
+    "xor (%%rax), %%r15\n cmp %%r13, %%r15\n mov %%ecx, %%r13d\n ja 1f\n"                                             \
+    "mov (%%rax), %%rcx\n mov %%rcx, 32+%c[micro](%%rsp,%%rdx)\n mov 8(%%rax), %%rax\n"                               \
+    "mov %%rax, 40+%c[micro](%%rsp,%%rdx)\n add %%rax, %%r15\n"                                                       \
+    "shr $12, %%rcx\n mov $1, %%eax\n shl %%cl, %%rax\n or %%rax, 32+%c[micro_pages](%%rsp)\n clc\n"                  \
+    "2: pop %%rdx\n pop %%rcx\n pop %%rax\n ret\n 1: stc\n jmp 2b\n"
 
 GATE void tz_translated_micro_read(void) { CODE(MICRO("tlb_read")); }
 

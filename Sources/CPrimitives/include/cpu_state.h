@@ -184,7 +184,7 @@ static const uint64_t TZ_NO_MODE = 0;
 // address comes from, not by the address: the base register's number, or one of these; a loop's are from TZ_MICRO_LOOPS on. It is
 // emptied with every change to the TLB but the replacement of an entry. Unlike an empty entry of the TLB, whose tag belongs to another slot, an empty one here would hit the
 // addresses of its tag's page, which a guest may choose without their being canonical: so that page is a secret.
-enum { TZ_MICRO_FS = 16, TZ_MICRO_GS, TZ_MICRO_FIXED, TZ_MICRO_FRAME, TZ_MICRO_LOOPS = 24, TZ_MICRO_SLOTS = 64 };
+enum { TZ_MICRO_FS = 16, TZ_MICRO_GS, TZ_MICRO_FIXED, TZ_MICRO_FRAME, TZ_MICRO_LOOPS = 24, TZ_MICRO_SLOTS = 48 };
 
 // What generated code and its gates use beside the architectural state (`translated_code.h`).
 typedef struct tz_translated {
@@ -222,8 +222,9 @@ typedef struct tz_translated {
     uint64_t gather_indices[4];  // the operands and the results of a gather while its elements are loaded
     uint64_t gathered[4];
     uint64_t scratch[4];
-    tz_tlb_entry micro_empty;
     tz_tlb_entry micro_tlb[TZ_TLB_CONTEXTS][2][TZ_MICRO_SLOTS];  // for reading, for writing
+    tz_tlb_entry micro_empty[2][TZ_MICRO_SLOTS];                 // what each context's are when they are empty
+    uint64_t micro_pages;                                        // bit n: one may be of a page whose number modulo 64 is n
     uint64_t shared_probes[8];        // host addresses that several accesses of a block use
     // Outside 64-bit mode, for each segment, how many bytes from its beginning may be read, and written; 0 where only the
     // handlers know, as for an expand-down segment.

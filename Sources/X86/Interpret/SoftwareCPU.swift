@@ -94,7 +94,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
             endOfInterrupt: { [bus = vm.bus] vector in bus.endOfInterrupt(vector: vector) })
         localAPICReference = .passUnretained(localAPIC)
         state.pointee.context = Unmanaged.passUnretained(self).toOpaque()
-        CPU(state).chooseEmptyMicroTLBEntry()
+        CPU(state).initialiseMicroTLB()
         CPU(state).memoryMapChanged()
         reset()
     }

@@ -4,22 +4,29 @@
 import CPrimitives
 
 extension CPU {
-    // SAFETY: the array is part of the state, and is addressed as what it consists of.
-    private var microTLB: UnsafeMutablePointer<tz_tlb_entry> {
-        let offset = MemoryLayout<tz_cpu>.offset(of: \.translated.micro_tlb) ?? 0
-        return (UnsafeMutableRawPointer(state) + offset).assumingMemoryBound(to: tz_tlb_entry.self)
-    }
-
     /// Chooses what empty entries are: those of a page that no guest guesses, which is not canonical. Should one hit all the same,
     /// the host address is not canonical either.
-    func chooseEmptyMicroTLBEntry() {
+    func initialiseMicroTLB() {
         let secret = UInt64.random(in: 0..<1 << 50) << 12
-        state.pointee.translated.micro_empty = tz_tlb_entry(tag: 1 << 62 | secret, addend: 1 << 62)
+        let empty = tz_tlb_entry(tag: 1 << 62 | secret, addend: 1 << 62)
+        withUnsafeMutableBytes(of: &state.pointee.translated.micro_empty) { bytes in
+            _ = bytes.initializeMemory(as: tz_tlb_entry.self, repeating: empty)
+        }
+        state.pointee.translated.micro_pages = .max
+        clearMicroTLB()
     }
 
     /// Empties the micro-TLB.
     func clearMicroTLB() {
-        microTLB.update(
-            repeating: state.pointee.translated.micro_empty, count: TLB.contexts * 2 * Int(TZ_MICRO_SLOTS))
+        guard state.pointee.translated.micro_pages != 0 else { return }
+        state.pointee.translated.micro_pages = 0
+        // One context's entries for each context.
+        let empty = state.pointee.translated.micro_empty
+        state.pointee.translated.micro_tlb = (empty, empty, empty)
+    }
+
+    /// Empties the micro-TLB if it may have the page that holds a linear address.
+    @inline(__always) func clearMicroTLB(page linear: UInt64) {
+        if state.pointee.translated.micro_pages >> (linear >> 12 & 63) & 1 != 0 { clearMicroTLB() }
     }
 }

@@ -54,8 +54,7 @@ extension CPU {
             var walk = Walk(self, linear, access, context)
             guard let found = walk.run() else {
                 state.pointee.cr2 = linear
-                // A page fault takes the page's translations out of the TLB (SDM volume 3, section 4.10.4.1).
-                flushTLBPage(linear)
+                forgetFaultingPage(linear)
                 throw .pageFault(walk.errorCode)
             }
             // A table that changed under the walk is walked again.

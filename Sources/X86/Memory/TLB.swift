@@ -230,18 +230,38 @@ extension CPU {
         translation.pointee.forgettable = 0
     }
 
-    /// Forgets the translations of the page that holds `linear`, of whatever size it is, in every context (INVLPG, #PF).
-    func flushTLBPage(_ linear: UInt64) {
-        clearMicroTLB()
+    /// Forgets the translations of the 4 KiB that hold `linear`, in every context. Returns true if code was found by one of them.
+    @discardableResult
+    private func dropTLBPage(_ linear: UInt64) -> Bool {
+        clearMicroTLB(page: linear)
         let tables = state.pointee.tlb
+        var isCode = false
         for table in 0..<TLB.total / TLB.entries {
             let index = table &* TLB.entries &+ Self.tlbSlot(linear)
-            if tables[index].tag == linear & ~0xfff { tables[index] = TLB.invalid(index) }
+            guard tables[index].tag == linear & ~0xfff else { continue }
+            tables[index] = TLB.invalid(index)
+            if table >= TLB.fetch &* TLB.contexts { isCode = true }
         }
+        return isCode
+    }
+
+    /// A page fault forgets the translations of its page number (SDM volume 3, section 4.10.4.1). What else there is of a large page
+    /// has others.
+    func forgetFaultingPage(_ linear: UInt64) {
+        guard dropTLBPage(linear) else { return }
+        owner.forgetJumps(page: linear)
+        endBlock()
+    }
+
+    /// Forgets the translations of the page that holds `linear`, of whatever size it is, in every context (INVLPG).
+    func flushTLBPage(_ linear: UInt64) {
+        dropTLBPage(linear)
+        let tables = state.pointee.tlb
         let bit = Self.filterBit(linear)
         if translation.pointee.gigantic >> Self.giganticBit(linear) & 1 != 0
             || largeFilter[bit >> 6] & 1 << UInt64(bit & 63) != 0
         {
+            clearMicroTLB()
             for index in 0..<TLB.total where entryAttributes[index] & TLB.large != 0 {
                 let shift: UInt64 = entryAttributes[index] & TLB.gigantic != 0 ? 30 : 22
                 if (tables[index].tag ^ linear) >> shift == 0 { tables[index] = TLB.invalid(index) }
