@@ -176,6 +176,7 @@ final class Translator {
         let firstLink = code.linkCount
         encoder.encode(operations, of: block)
         let stubs = encoder.code.cursor
+        precondition(stubs - landing <= CodeMemory.largestBlock, "the code of a block is larger than any can be")
         for site in encoder.sites { code.add(site) }
         for edge in encoder.edges {
             let stub = encoder.emitStub(edge, link: Int32(code.linkCount))

@@ -24,6 +24,8 @@ struct HostileMachine {
     /// Linear addresses with a device behind them.
     static let device: UInt64 = 0x100_0000
     private static let handlers: UInt64 = 0x7000
+    /// Where the handler of an exception is, 16 bytes.
+    static func handler(of vector: UInt64) -> UInt64 { handlers + vector * 16 }
     private static let size: UInt64 = 2 << 20
     private static let pattern = (0..<Int(size)).map { UInt8(truncatingIfNeeded: $0 &* 13 &+ $0 >> 12) }
     private static let longestRun: UInt64 = 200_000
@@ -72,7 +74,7 @@ struct HostileMachine {
         try put(0x5010, 0x00cf_9300_0000_ffff)
         try put(0x6800 + 0x24, 0x8000)  // IST1
         for vector in 0..<UInt64(32) {
-            let handler = Self.handlers + vector * 16
+            let handler = Self.handler(of: vector)
             try put(0x6000 + vector * 16, handler & 0xffff | 8 << 16 | 0x8e01 << 32)
             try put(handler, 0xf4)
         }

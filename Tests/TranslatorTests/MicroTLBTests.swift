@@ -95,6 +95,33 @@ import X86
         #expect(outcome.vector == nil && outcome.state.gpr[8] == 1)
     }
 
+    /// A handler that leads a page elsewhere after its fault need not flush it (SDM volume 3, section 4.10.4.1): code is found
+    /// there too.
+    @Test func codeInPagesThatFaultIsFoundAnew() throws {
+        // mov eax, number; ret, eight bytes of it
+        func function(_ number: UInt64) -> UInt64 { 0xc3_0000_0000_b8 | number << 8 }
+        /// mov rax, value; mov [address], rax
+        func store(_ value: UInt64, at address: UInt64) -> [UInt8] {
+            Self.moveRAX(value) + [0x48, 0x89, 0x04, 0x25] + Self.bytes(address).prefix(4)
+        }
+        // mov [entry], rax; add rsp, 8; iretq
+        let handler =
+            [0x48, 0x89, 0x04, 0x25] + Self.bytes(Self.entry).prefix(4) + [0x48, 0x83, 0xc4, 8, 0x48, 0xcf, 0, 0]
+        func word(_ n: Int) -> UInt64 { (0..<8).reduce(0) { $0 | UInt64(handler[n * 8 + $1]) << UInt64(8 * $1) } }
+        let place = HostileMachine.handler(of: 14)
+        var code = store(word(0), at: place) + store(word(1), at: place + 8)
+        code += store(function(1), at: Self.page) + store(function(2), at: Self.other)
+        code += Self.map(Self.page | 1) + Self.invalidatePage + [0x45, 0x31, 0xc0, 0x45, 0x31, 0xc9]
+        // call rbx; add r8, rax
+        code += Self.loop([0xff, 0xd3, 0x49, 0x01, 0xc0])
+        // mov [rbx + 800h], rdx faults; the handler maps the other page, for writing.
+        code += Self.moveRAX(Self.other | 3) + [0x48, 0x89, 0x93, 0x00, 0x08, 0x00, 0x00]
+        // call rbx; add r9, rax
+        code += Self.loop([0xff, 0xd3, 0x49, 0x01, 0xc1])
+        let outcome = try run(code)
+        #expect(outcome.vector == nil && outcome.state.gpr[8] == 6 && outcome.state.gpr[9] == 12)
+    }
+
     /// An empty entry, and one that has another page, are not taken for that of any address.
     @Test func pointersOfEveryKindMiss() throws {
         let addresses: [UInt64] = [

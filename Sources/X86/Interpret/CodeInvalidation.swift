@@ -124,6 +124,14 @@ extension SoftwareCPU {
         reviewJumps(user: jumpPages.user.mayContain(linear), supervisor: jumpPages.supervisor.mayContain(linear))
     }
 
+    /// One may as soon as the handler of its fault says so, which need not flush it. Returns true if code was found there.
+    func forgetJumps(faulting linear: UInt64) -> Bool {
+        let user = jumpPages.user.contains(linear)
+        let supervisor = jumpPages.supervisor.contains(linear)
+        if user || supervisor { forgetJumps(user: user, supervisor: supervisor) }
+        return user || supervisor
+    }
+
     private func reviewJumps(user: Bool, supervisor: Bool) {
         let user = user && !jumpPages.user.stillLead(CPU(state), context: TLB.user)
         let supervisor = supervisor && !jumpPages.supervisor.stillLead(CPU(state), context: TLB.supervisor)

@@ -86,6 +86,11 @@ struct FoundPages {
         return filter[bit >> 6] >> UInt64(bit & 63) & 1 != 0
     }
 
+    /// Whether the page is among them, or may be where not all are known.
+    func contains(_ linear: UInt64) -> Bool {
+        mayContain(linear) && (!isComplete || pages.contains { $0.linear == linear & ~0xfff })
+    }
+
     mutating func insert(_ linear: UInt64, physical: UInt64) {
         let page = Page(linear: linear & ~0xfff, physical: physical & ~0xfff)
         let isNew = !mayContain(linear)

@@ -148,7 +148,11 @@ extension CPU {
         let index = Self.tlbIndex(kind, context, linear)
         let tag = linear & ~0xfff
         if translation.pointee.debugWatching, owner.debug.watches(page: tag, kind) { return }
-        state.pointee.tlb[index] = tz_tlb_entry(tag: tag, addend: UInt64(UInt(bitPattern: host)))
+        let entry = tz_tlb_entry(tag: tag, addend: UInt64(UInt(bitPattern: host)))
+        let old = state.pointee.tlb[index]
+        // Nobody need have said that the page leads elsewhere, but what is stored there now is loaded from there.
+        if old.tag == tag, old.addend != entry.addend { clearMicroTLB(page: linear) }
+        state.pointee.tlb[index] = entry
         if kind == TLB.fetch { fetchPhysical[context &* TLB.entries &+ Self.tlbSlot(linear)] = page.physical & ~0xfff }
         let bookkeeping = translation
         var attributes: UInt8 = page.isGlobal ? TLB.global : 0
@@ -230,27 +234,21 @@ extension CPU {
         translation.pointee.forgettable = 0
     }
 
-    /// Forgets the translations of the 4 KiB that hold `linear`, in every context. Returns true if code was found by one of them.
-    @discardableResult
-    private func dropTLBPage(_ linear: UInt64) -> Bool {
+    /// Forgets the translations of the 4 KiB that hold `linear`, in every context.
+    private func dropTLBPage(_ linear: UInt64) {
         clearMicroTLB(page: linear)
         let tables = state.pointee.tlb
-        var isCode = false
         for table in 0..<TLB.total / TLB.entries {
             let index = table &* TLB.entries &+ Self.tlbSlot(linear)
-            guard tables[index].tag == linear & ~0xfff else { continue }
-            tables[index] = TLB.invalid(index)
-            if table >= TLB.fetch &* TLB.contexts { isCode = true }
+            if tables[index].tag == linear & ~0xfff { tables[index] = TLB.invalid(index) }
         }
-        return isCode
     }
 
     /// A page fault forgets the translations of its page number (SDM volume 3, section 4.10.4.1). What else there is of a large page
     /// has others.
     func forgetFaultingPage(_ linear: UInt64) {
-        guard dropTLBPage(linear) else { return }
-        owner.forgetJumps(page: linear)
-        endBlock()
+        dropTLBPage(linear)
+        if owner.forgetJumps(faulting: linear) { endBlock() }
     }
 
     /// Forgets the translations of the page that holds `linear`, of whatever size it is, in every context (INVLPG).
