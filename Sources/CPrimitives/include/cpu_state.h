@@ -182,8 +182,9 @@ static const uint64_t TZ_NO_MODE = 0;
 
 // The micro-TLB: copies of entries of the TLB that generated code tries before the TLB. An access's slot is given by where its
 // address comes from, not by the address: the base register's number, or one of these; a loop's are from TZ_MICRO_LOOPS on. It is
-// emptied with every change to the TLB but the replacement of an entry. Unlike an empty entry of the TLB, whose tag belongs to another slot, an empty one here would hit the
-// addresses of its tag's page, which a guest may choose without their being canonical: so that page is a secret.
+// emptied when a translation of which it may have a copy leaves the TLB, but for another page's that needs its place. Unlike an
+// empty entry of the TLB, whose tag belongs to another slot, an empty one here would hit the addresses of its tag's page, which a
+// guest may choose without their being canonical: so that page is a secret.
 enum { TZ_MICRO_FS = 16, TZ_MICRO_GS, TZ_MICRO_FIXED, TZ_MICRO_FRAME, TZ_MICRO_LOOPS = 24, TZ_MICRO_SLOTS = 48 };
 
 // What generated code and its gates use beside the architectural state (`translated_code.h`).

@@ -1,5 +1,5 @@
-// The micro-TLB of generated code: copies of the TLB's entries. Whatever takes an entry out of the TLB, but for another one that needs
-// its place, empties it.
+// The micro-TLB of generated code: copies of the TLB's entries. Whatever takes an entry out of the TLB empties it if it may have the
+// page, but for an entry of another page that needs the place.
 
 import CPrimitives
 
