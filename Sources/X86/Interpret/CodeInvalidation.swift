@@ -114,31 +114,39 @@ extension SoftwareCPU {
     /// Everything may lead elsewhere.
     func forgetJumps() { forgetJumps(user: true, supervisor: true) }
 
-    /// What is not in global pages may, where the tables do not say the same as before.
-    func forgetNonGlobalJumps() {
-        reviewJumps(user: true, supervisor: !jumpPages.supervisorIsGlobal)
-    }
+    /// Everything may, where the page tables do not say the same as before.
+    func reviewJumps() { reviewJumps(user: true, supervisor: true) }
 
-    /// One 4-KiB page may.
-    func forgetJumps(page linear: UInt64) {
-        reviewJumps(user: jumpPages.user.mayContain(linear), supervisor: jumpPages.supervisor.mayContain(linear))
+    /// What is not in global pages may, likewise.
+    func reviewNonGlobalJumps() { reviewJumps(user: true, supervisor: !jumpPages.supervisorIsGlobal) }
+
+    /// One 4-KiB page may, likewise.
+    func reviewJumps(page linear: UInt64) {
+        let cpu = CPU(state)
+        forgetJumps(
+            user: !jumpPages.user.stillLeads(linear) { cpu.fetchLeads($0, to: $1, context: TLB.user) },
+            supervisor: !jumpPages.supervisor.stillLeads(linear) { cpu.fetchLeads($0, to: $1, context: TLB.supervisor) }
+        )
     }
 
     /// One may as soon as the handler of its fault says so, which need not flush it. Returns true if code was found there.
     func forgetJumps(faulting linear: UInt64) -> Bool {
         let user = jumpPages.user.contains(linear)
         let supervisor = jumpPages.supervisor.contains(linear)
-        if user || supervisor { forgetJumps(user: user, supervisor: supervisor) }
+        forgetJumps(user: user, supervisor: supervisor)
         return user || supervisor
     }
 
     private func reviewJumps(user: Bool, supervisor: Bool) {
-        let user = user && !jumpPages.user.stillLead(CPU(state), context: TLB.user)
-        let supervisor = supervisor && !jumpPages.supervisor.stillLead(CPU(state), context: TLB.supervisor)
-        if user || supervisor { forgetJumps(user: user, supervisor: supervisor) }
+        let cpu = CPU(state)
+        forgetJumps(
+            user: user && !jumpPages.user.stillLead { cpu.fetchLeads($0, to: $1, context: TLB.user) },
+            supervisor: supervisor
+                && !jumpPages.supervisor.stillLead { cpu.fetchLeads($0, to: $1, context: TLB.supervisor) })
     }
 
     private func forgetJumps(user: Bool, supervisor: Bool) {
+        guard user || supervisor else { return }
         if user { jumpPages.user.removeAll() }
         if supervisor {
             jumpPages.supervisor.removeAll()

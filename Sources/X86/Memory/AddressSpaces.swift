@@ -87,7 +87,7 @@ extension CPU {
         if keeps {
             clearNonGlobalTLB()
             owner.addressSpaces.enter(entered, bringBack)
-            owner.forgetNonGlobalJumps()
+            owner.reviewNonGlobalJumps()
             endBlock()
         } else {
             owner.addressSpaces.forget(entered)

@@ -204,14 +204,14 @@ extension CPU {
         translation.pointee.forgettable = 0
         translation.pointee.gigantic = 0
         owner.addressSpaces.forgetAll()
-        owner.forgetJumps()
+        owner.reviewJumps()
         endBlock()
     }
 
     /// Forgets every translation of the current address space that is not global.
     func flushNonGlobalTLB() {
         clearNonGlobalTLB()
-        owner.forgetNonGlobalJumps()
+        owner.reviewNonGlobalJumps()
         endBlock()
     }
 
@@ -264,9 +264,9 @@ extension CPU {
                 let shift: UInt64 = entryAttributes[index] & TLB.gigantic != 0 ? 30 : 22
                 if (tables[index].tag ^ linear) >> shift == 0 { tables[index] = TLB.invalid(index) }
             }
-            owner.forgetJumps()
+            owner.reviewJumps()
         } else {
-            owner.forgetJumps(page: linear)
+            owner.reviewJumps(page: linear)
         }
         endBlock()
     }
