@@ -17,6 +17,12 @@ void *tz_second_mapping(void *mapping, size_t size) {
     return second == MAP_FAILED ? NULL : second;
 }
 
+int tz_populate(void *memory, size_t size, int writes) {
+    // Linux 5.14; older C libraries don't name them.
+    enum { POPULATE_READ = 22, POPULATE_WRITE = 23 };
+    return madvise(memory, size, writes ? POPULATE_WRITE : POPULATE_READ) == 0 ? 0 : errno;
+}
+
 int tz_memfd_create(const char *name) {
     int descriptor = memfd_create(name, MFD_CLOEXEC);
     return descriptor >= 0 ? descriptor : -errno;

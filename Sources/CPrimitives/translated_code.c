@@ -27,6 +27,7 @@
         AT(jump_table, translated.jump_table), [landing] "i"(offsetof(tz_jump_entry, landing)),                       \
         [handler] "i"(offsetof(tz_instruction, handler)), [length] "i"(offsetof(tz_instruction, length)),             \
         AT(micro, translated.micro_tlb), AT(micro_pages, translated.micro_pages), AT(tlb_read, tlb_read), AT(tlb_write, tlb_write),                            \
+        AT(reach, translated.reach),                                                                                  \
         [mask] "i"((TZ_TLB_ENTRIES - 1) << 4),                                                                        \
         [by_step] "i"(TZ_LEFT_BY_STEP), [by_fault] "i"(TZ_LEFT_BY_FAULT),                                             \
         [offset] "i"(TZ_LEFT_OFFSET_SHIFT), [by_signal] "i"(TZ_LEFT_BY_SIGNAL), [by_vectors] "i"(TZ_LEFT_BY_VECTORS)
@@ -255,18 +256,34 @@ GATE void tz_translated_micro_read(void) { CODE(MICRO("tlb_read")); }
 
 GATE void tz_translated_micro_write(void) { CODE(MICRO("tlb_write")); }
 
+// Walks the page tables for what the TLB does not have.
+#define REACH(writes)                                                                                                 \
+    STATE_OF_CALL STORE_RAX STORE_OTHERS USE_HOST_STACK                                                               \
+    "mov %%r8, %%rbx\n movzbl %c[loaded](%%r8), %%r12d\n test %%r12d, %%r12d\n je 2f\n" STORE_VECTORS                   \
+    "2: mov %%r8, %%rdi\n mov %%r15, %%rsi\n mov %%r13, %%rdx\n mov $" writes ", %%ecx\n call *%c[reach](%%rdi)\n"      \
+    "mov %%rbx, %%r8\n mov %%rax, %%r15\n test %%r12d, %%r12d\n je 3f\n" LOAD_VECTORS                                 \
+    "3:\n" LOAD_REGISTERS "cmp $1, %%r15\n" RETURN
+
+static void reach_read(void) __asm__("tz_translated_reach_read");
+static GATE void reach_read(void) { CODE(REACH("0")); }
+
+static void reach_write(void) __asm__("tz_translated_reach_write");
+static GATE void reach_write(void) { CODE(REACH("1")); }
+
 // The pages of the first and of the last byte, as probes find them; they have to be neighbours in the host's memory too.
-#define SPAN(table)                                                                                                   \
-    "push %%rax\n push %%rcx\n push %%rdx\n mov 32+%c[" table "](%%rsp), %%rax\n"                                     \
+#define SPAN(table, reach)                                                                                            \
+    "push %%rax\n push %%rcx\n push %%rdx\n push %%r15\n push %%r13\n mov 48+%c[" table "](%%rsp), %%rax\n"            \
     "lea -1(%%r15,%%r13), %%r13\n mov %%r15d, %%edx\n shr $8, %%edx\n and $%c[mask], %%edx\n"                           \
     "mov %%r13d, %%ecx\n shr $8, %%ecx\n and $%c[mask], %%ecx\n"                                                      \
     "xor (%%rax,%%rdx), %%r15\n cmp $0xfff, %%r15\n ja 1f\n xor (%%rax,%%rcx), %%r13\n cmp $0xfff, %%r13\n ja 1f\n"     \
-    "mov 8(%%rax,%%rdx), %%rdx\n add %%rdx, %%r15\n add $4096, %%rdx\n cmp %%rdx, 8(%%rax,%%rcx)\n jne 1f\n clc\n"     \
-    "2: pop %%rdx\n pop %%rcx\n pop %%rax\n ret\n 1: stc\n jmp 2b\n"
+    "add 8(%%rax,%%rdx), %%r15\n cmp %%edx, %%ecx\n je 2f\n"                                                          \
+    "mov 8(%%rax,%%rdx), %%rdx\n add $4096, %%rdx\n cmp %%rdx, 8(%%rax,%%rcx)\n jne 1f\n"                             \
+    "2: add $16, %%rsp\n pop %%rdx\n pop %%rcx\n pop %%rax\n clc\n ret\n"                                            \
+    "1: pop %%r13\n pop %%r15\n pop %%rdx\n pop %%rcx\n pop %%rax\n jmp " reach "\n"
 
-GATE void tz_translated_span_read(void) { CODE(SPAN("tlb_read")); }
+GATE void tz_translated_span_read(void) { CODE(SPAN("tlb_read", "tz_translated_reach_read")); }
 
-GATE void tz_translated_span_write(void) { CODE(SPAN("tlb_write")); }
+GATE void tz_translated_span_write(void) { CODE(SPAN("tlb_write", "tz_translated_reach_write")); }
 
 BY_ASSEMBLY static void copy(uint8_t *to, const uint8_t *from, uint64_t size) {
     for (uint64_t n = 0; n < size; n++) to[n] = from[n];

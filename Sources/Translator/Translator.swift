@@ -40,6 +40,9 @@ final class Translator {
     /// Instructions have retired that nobody counted.
     @exclusivity(unchecked) private(set) var hasRunUncounted = false
 
+    /// After so many failed probes for groups of its accesses a block gets code for that.
+    private static let tolerated: UInt8 = 2
+
     /// Makes a translator for a vCPU, whose blocks are translated after they were interpreted `threshold` times.
     init(_ cpu: SoftwareCPU, threshold: UInt32, _ observation: TranslationObservation) throws(EngineError) {
         self.cpu = cpu
@@ -69,6 +72,11 @@ final class Translator {
             // SAFETY: the translator owns the code that called, and runs it.
             Unmanaged<Translator>.fromOpaque(state.pointee.translated.translator.unsafelyUnwrapped)
                 ._withUnsafeGuaranteedRef { $0.deliverFaultAtGate() }
+        }
+        state.pointee.translated.reach = { state, linear, size, writes in
+            // SAFETY: as above.
+            Unmanaged<Translator>.fromOpaque(state.pointee.translated.translator.unsafelyUnwrapped)
+                ._withUnsafeGuaranteedRef { $0.cpu.reachAhead(linear, size: Int(size), writes: writes) }
         }
         cpu.describeSystemCalls()
         tz_calm_polls(state)
@@ -110,11 +118,19 @@ final class Translator {
                 pendingLink = -1
                 continue
             }
+            guard code.hasRoom else {
+                pendingLink = -1
+                cpu.forgetAllBlocks()
+                continue
+            }
             // Translation: decoded already; lower, optimise, encode.
             guard remaining >= UInt64(block.pointee.count), let translation = translation(of: block),
                 isWithinLimit(translation)
             else {
-                interpretBlock(remaining)
+                pendingLink = -1
+                statistics.blocksInterpreted += 1
+                cpu.interpret(block, remaining)
+                times.end(.interpret)
                 continue
             }
             // Link.
@@ -154,20 +170,17 @@ final class Translator {
         if let known = block.pointee.translation { return known.assumingMemoryBound(to: Translation.self) }
         block.pointee.runs += 1
         guard block.pointee.runs > threshold else { return nil }
-        guard code.hasRoom else {
-            cpu.forgetAllBlocks()
-            return nil
-        }
         return translate(block)
     }
 
     private func translate(_ block: UnsafeMutablePointer<Block>) -> UnsafeMutablePointer<Translation> {
+        code.prepare()
         let trace = trace(from: block)
         Passes.apply(to: &operations)
         times.end(.lower)
         var encoder = BlockEncoder(
             at: code.next, gates: code.gates, mode: BlockMode(block.pointee.mode), counts: counts,
-            firstLink: code.linkCount)
+            firstLink: code.linkCount, hasProbesApart: block.pointee.failures >= Self.tolerated)
         if let journal {
             encoder.marks = []
             encoder.executions = journal.nextCounter
@@ -300,6 +313,11 @@ final class Translator {
         if reason == Int(TZ_LEFT_BY_VECTORS) {
             interpretBlock(limit &- state.pointee.instructions)
             return nil
+        }
+        if site.isFailedGroup, let block = code.translation(at: state.pointee.translated.exit_address)?.pointee.block {
+            // Most often the TLB did not have the page. If not, it will not be the last time.
+            block.pointee.failures += 1
+            if block.pointee.failures == Self.tolerated { retire(block) }
         }
         if counts { state.pointee.instructions &-= UInt64(site.behind) }
         // At a jump's poll the block is done, and all of it is stored.

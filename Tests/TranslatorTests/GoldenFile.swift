@@ -4,7 +4,8 @@
 //     ## add rax, rbx                          a case, and what it shows
 //     guest 48 01 d8                           the guest's code; the rest is written when the case is accepted
 //     with user counted at=ff0                 what it is translated for, if not as supervisor code in 64-bit mode at 100H;
-//                                              code32 and code16 are protected mode, flat for segments that need no look
+//                                              code32 and code16 are protected mode, flat for segments that need no look;
+//                                              apart: with code for probes for groups that fail
 //     show landing tail stubs ir               parts to show beside each instruction's own and what is out of line
 
 import CPrimitives
@@ -92,6 +93,8 @@ extension GoldenCase {
                     circumstances.mode |= UInt8(TZ_MODE_FLAT)
                 } else if word == "counted" {
                     circumstances.counts = true
+                } else if word == "apart" {
+                    circumstances.hasProbesApart = true
                 } else if word.hasPrefix("at="), let offset = UInt64(word.dropFirst(3), radix: 16) {
                     circumstances.offset = offset
                 } else {

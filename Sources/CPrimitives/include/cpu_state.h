@@ -4,6 +4,7 @@
 #define TRAPEZE_CPU_STATE_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -208,7 +209,9 @@ typedef struct tz_translated {
     const void *_Nullable vector_gates[2];  // called by blocks that use SSE or AVX registers
     const void *_Nullable x87_gate;         // called by blocks that use x87 or MMX registers
     void (*_Nullable deliver_fault)(struct tz_cpu *_Nonnull);  // called by a gate whose instruction has faulted
-    void *_Nullable translator;  // unmanaged reference to the Swift owner, for that
+    // Called by a gate whose probe has failed: the host address of so many bytes; null if they can't be reached in one piece.
+    void *_Nullable (*_Nullable reach)(struct tz_cpu *_Nonnull, uint64_t linear, uint64_t size, bool writes);
+    void *_Nullable translator;  // unmanaged reference to the Swift owner, for these
     uint64_t host_stack;      // RSP between entry and exit
     uint64_t exit_value;      // number of a link, or the decoded instruction at which a gate was left
     uint64_t exit_address;    // host address at which generated code was left

@@ -83,4 +83,7 @@ int tz_memfd_create(const char *_Nonnull name);
 // Maps shared memory that is mapped already a second time (mremap(2), an old size of 0). Null and errno if that fails.
 void *_Nullable tz_second_mapping(void *_Nonnull mapping, size_t size);
 
+// Has the host map pages now that will be touched soon (madvise(2), MADV_POPULATE_*). 0, or an errno.
+int tz_populate(void *_Nonnull memory, size_t size, int writes);
+
 #endif

@@ -33,6 +33,7 @@ struct Lowering {
             operation.pollsAfter = operations.last?.kind == .setInterrupts
             // Interrupts stay out until the instruction after STI is done: only generated code that goes on sees to that.
             if operation.kind == .setInterrupts, n == count - 1 { operation.kind = .stepAndLeave }
+            operation.changedRegisters = operation.registersChanged()
             operations.append(operation)
             offset = operation.next
         }
@@ -43,20 +44,17 @@ struct Lowering {
     ) -> Operation {
         let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic) ?? .invalid
         var operation = Operation(kind: .step, offset: offset, instruction: i)
-        if mnemonic == .native {
-            lowerNative(i, &operation)
-        } else {
-            lowerInteger(mnemonic, i, mode, &operation)
+        switch mnemonic {
+        case .native: lowerNative(i, &operation)
+        case .syscall where mode.width == 8: operation.kind = .systemCall
+        case .sysret where mode.width == 8 && i.pointee.width == 8 && !mode.isUser: operation.kind = .systemReturn
+        default: lowerInteger(mnemonic, i, mode, &operation)
         }
         if mode.width != 8 { lowerSegments(mode, &operation) }
         if !mode.isUser { lowerPrivileged(mnemonic, mode, &operation) }
         if operation.leads(beyond: Int64(Int32.max)) { operation.kind = .step }
         if operation.kind == .step, i.pointee.flags & UInt8(TZ_INSN_ENDS_BLOCK) != 0, !goesOn(after: mnemonic) {
             operation.kind = .stepAndLeave
-        }
-        if mode.width == 8 {
-            if mnemonic == .syscall { operation.kind = .systemCall }
-            if mnemonic == .sysret, i.pointee.width == 8, !mode.isUser { operation.kind = .systemReturn }
         }
         if operation.isStep { operation.flags = .readsAndWrites }
         return operation
@@ -118,7 +116,7 @@ struct Lowering {
             guard mode.width != 8 else { return }
             operation.kind = .access
             operation.size = i.pointee.width
-            operation.writes = mnemonic == .movStoreAbsolute
+            if case .movStoreAbsolute = mnemonic { operation.writes = true }
         case .fnstcw, .fldcw, .fnstsw, .fnstswAX, .fwait: lowerX87Control(mnemonic, &operation)
         default:
             guard let flags = copies(mnemonic, i, memory) else { return }
@@ -127,8 +125,11 @@ struct Lowering {
             operation.writes = memory && writesMemory(mnemonic, i)
             // What it overwrites may be code that reads the flags.
             operation.flags = flags == .mixes && operation.writes ? .readsAndWrites : flags
-            operation.divides = mnemonic == .div || mnemonic == .idiv
-            operation.maySignal = operation.divides || mnemonic == .cmpxchg16b
+            switch mnemonic {
+            case .div, .idiv: (operation.divides, operation.maySignal) = (true, true)
+            case .cmpxchg16b: operation.maySignal = true
+            default: break
+            }
         }
     }
 
@@ -170,7 +171,10 @@ struct Lowering {
 
     /// A shift leaves no flag as it was.
     private func replacesFlags(_ i: UnsafeMutablePointer<tz_instruction>, _ form: OperandForm) -> Bool {
-        guard form == .rm_i || form == .rm_r_i else { return false }
+        switch form {
+        case .rm_i, .rm_r_i: break
+        default: return false
+        }
         let width = i.pointee.width
         let count = i.pointee.immediate & (width == 8 ? 63 : 31)
         return count > 0 && count < Int64(width) * 8 && ShiftFlags.areReplaced
@@ -216,7 +220,7 @@ struct Lowering {
         let row = NativeTable.shared.rows + Int(i.pointee.row)
         let long = i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0
         let memory = i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0
-        guard row.pointee.isOffered(by: model, l: long), i.pointee.flags & UInt8(TZ_INSN_LOCK) == 0,
+        guard row.pointee.isOffered(by: model.instructions, l: long), i.pointee.flags & UInt8(TZ_INSN_LOCK) == 0,
             !row.pointee.vex || row.pointee.vvvv.kind != .none || i.pointee.vvvv == 0,
             !row.pointee.nonWaiting
         else { return }
@@ -228,9 +232,7 @@ struct Lowering {
         case .masked, .mxcsr: return
         }
         // The data pointer is an offset, without the segment's base.
-        if row.pointee.isX87, memory, !operation.isLegacy, [UInt8(TZ_FS), UInt8(TZ_GS)].contains(i.pointee.segment) {
-            return
-        }
+        if row.pointee.isX87, memory, !operation.isLegacy, i.pointee.segment >= UInt8(TZ_FS) { return }
         operation.isNative = true
         operation.isX87 = row.pointee.isX87
         operation.usesX87 = row.pointee.isX87 || row.pointee.entersMMX

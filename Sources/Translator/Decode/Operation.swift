@@ -17,8 +17,18 @@ enum FlagUse: UInt8 {
     /// needs those behind.
     case mixes
 
-    var needsFlags: Bool { self == .reads || self == .readsAndWrites }
-    var changesFlags: Bool { self != .none && self != .reads }
+    var needsFlags: Bool {
+        switch self {
+        case .reads, .readsAndWrites: true
+        case .none, .writes, .mixes: false
+        }
+    }
+    var changesFlags: Bool {
+        switch self {
+        case .none, .reads: false
+        case .writes, .readsAndWrites, .mixes: true
+        }
+    }
 }
 
 /// The operation from whose registers flags can be made anew.
@@ -101,6 +111,8 @@ struct Operation {
     var shared: SharedProbe?
     /// The slot of the micro-TLB that the probe for the operand tries first (`MicroTLBPlan`).
     var microSlot: UInt8?
+    /// The general registers that may differ afterwards, by their numbers (`RegisterUse.swift`).
+    var changedRegisters: UInt16 = 0
     /// Offset of the instruction from the page in which its block begins.
     var offset: Int32
     let instruction: UnsafeMutablePointer<tz_instruction>
@@ -118,7 +130,10 @@ struct Operation {
     }
     /// Whether it is a direct branch whose target is so far from its page, in bytes.
     func leads(beyond distance: Int64) -> Bool {
-        guard [.jump, .jumpIf, .call].contains(kind) else { return false }
+        switch kind {
+        case .jump, .jumpIf, .call: break
+        default: return false
+        }
         let target = Int64(next) + instruction.pointee.immediate
         return target > distance || target < -distance
     }
@@ -142,8 +157,11 @@ struct Operation {
     }
     /// Of the flags before it needs CF alone: INC and DEC.
     var takesCarryAlone: Bool {
-        let mnemonic = Mnemonic(rawValue: instruction.pointee.mnemonic)
-        return kind == .compute && !isNative && (mnemonic == .inc || mnemonic == .dec)
+        guard kind == .compute, !isNative else { return false }
+        switch Mnemonic(rawValue: instruction.pointee.mnemonic) {
+        case .inc, .dec: return true
+        default: return false
+        }
     }
     /// Its gate takes flags from the state.
     var takesSavedFlags: Bool { kind == .systemCall || kind == .systemReturn }

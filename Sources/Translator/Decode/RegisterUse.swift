@@ -7,8 +7,8 @@ extension Operation {
     /// Every general register.
     static let allRegisters: UInt16 = 0xffff
 
-    /// The general registers that may differ afterwards.
-    var changedRegisters: UInt16 {
+    /// What `changedRegisters` is.
+    func registersChanged() -> UInt16 {
         let i = instruction
         func mask(_ offset: UInt8) -> UInt16 { 1 << UInt16(offset / 8) }
         switch kind {
@@ -30,7 +30,7 @@ extension Operation {
         default: break
         }
         if form.namesRegister, mnemonic.writesRegister(form) { changed |= mask(i.pointee.reg) }
-        if kind == .compute, form != .none, mnemonic.writesRM(form) { changed |= mask(i.pointee.rm) }
+        if kind == .compute, mnemonic.writesRM(form) { changed |= mask(i.pointee.rm) }
         return changed
     }
 
@@ -77,7 +77,11 @@ extension Mnemonic {
         switch self {
         case .xchg, .xadd: true
         case .cmp, .test: false
-        default: form == .r_rm || form == .r_rm_i
+        default:
+            switch form {
+            case .r_rm, .r_rm_i: true
+            default: false
+            }
         }
     }
 
@@ -85,7 +89,11 @@ extension Mnemonic {
     func writesRM(_ form: OperandForm) -> Bool {
         switch self {
         case .cmp, .test, .bt, .mul, .imul, .div, .idiv: false
-        default: form != .r_rm && form != .r_rm_i
+        default:
+            switch form {
+            case .none, .r_rm, .r_rm_i: false
+            default: true
+            }
         }
     }
 }

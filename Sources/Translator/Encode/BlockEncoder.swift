@@ -126,6 +126,8 @@ struct BlockEncoder: ~Copyable {
         var offset: Int32
         var flags: FlagPlace
         var behind: UInt8
+        /// The probe for a group has failed.
+        var isFailedGroup = false
     }
 
     /// The counter of the block's executions, if they are counted, and the code that does it.
@@ -152,6 +154,9 @@ struct BlockEncoder: ~Copyable {
     /// The last x87 instruction, if it is not in the state yet.
     var lastX87: Operation?
 
+    /// Where the probe for a group fails, the rest of the trace is there once more with a probe for each access. Otherwise the
+    /// code traps there: most groups never fail.
+    let hasProbesApart: Bool
     /// Accesses share probes as planned; otherwise each has its own.
     var sharesProbes = true
     /// Where the operand of the access at hand is.
@@ -179,7 +184,8 @@ struct BlockEncoder: ~Copyable {
     private var budgetEnds: [(displacement: UnsafeMutablePointer<UInt8>, block: UnsafeMutablePointer<Block>)] = []
 
     init(
-        at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, mode: BlockMode, counts: Bool, firstLink: Int
+        at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, mode: BlockMode, counts: Bool, firstLink: Int,
+        hasProbesApart: Bool
     ) {
         code = HostAssembler(at: start)
         lineEnd = start
@@ -188,6 +194,7 @@ struct BlockEncoder: ~Copyable {
         self.firstLink = firstLink
         self.gates = gates
         self.mode = mode
+        self.hasProbesApart = hasProbesApart
         readTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_READ), context: mode.context))
         writeTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_WRITE), context: mode.context))
     }
@@ -203,7 +210,9 @@ struct BlockEncoder: ~Copyable {
         let atFirstGroup = emitAll(operations, from: 0)
         lineEnd = code.cursor
         emitOutOfLine()
-        if let atFirstGroup { emitWithoutGroups(operations, atFirstGroup) }
+        if let atFirstGroup {
+            if hasProbesApart { emitWithoutGroups(operations, atFirstGroup) } else { emitGroupTraps() }
+        }
         emitOtherEntries(operations)
     }
 
@@ -247,17 +256,33 @@ struct BlockEncoder: ~Copyable {
         savedFlags = true
         // Whoever comes has the flags in both places, or nowhere because nobody needs them.
         for n in failedGroups.indices {
-            code.land(failedGroups[n].displacement)
-            if let micro = failedGroups[n].micro { emitMicroMiss(micro) }
-            if failedGroups[n].span.size >= Self.spanningGroup {
-                emitSpan(failedGroups[n].span, gates.spanRead, gates.spanWrite)
-            }
+            emitFailure(failedGroups[n])
             if failedGroups[n].flags == .saved { emitFlagsFromState() }
             failedGroups[n].displacement = code.jump()
         }
         let preparedEdges = edges.count
         _ = emitAll(operations, from: situation.index)
         emitOutOfLine(edgesFrom: preparedEdges)
+    }
+
+    /// A probe for a group has failed: goes back if the micro-TLB was alone to fail, or if a gate can reach the bytes.
+    private mutating func emitFailure(_ failed: FailedGroup) {
+        code.land(failed.displacement)
+        if let micro = failed.micro { emitMicroMiss(micro) }
+        emitSpan(failed.span, gates.spanRead, gates.spanWrite)
+    }
+
+    /// Stops before the operation whose probe for a group has failed.
+    private mutating func emitGroupTraps() {
+        for failed in failedGroups {
+            emitFailure(failed)
+            let operation = trace[failed.index]
+            sites.append(
+                Site(
+                    host: UnsafePointer(code.cursor), offset: operation.offset, flags: failed.flags,
+                    behind: operation.remaining, isFailedGroup: true))
+            code.trap()
+        }
     }
 
     private mutating func landFailedGroups(at index: Int) {
@@ -300,10 +325,9 @@ struct BlockEncoder: ~Copyable {
         case .systemCall: emitJump(to: gates.systemCall, operation)
         case .systemReturn: emitJump(to: gates.systemReturn, operation)
         }
-        if operation.kind == .compute || operation.kind == .access, operation.flags.changesFlags {
-            // What mixes flags that were nowhere leaves nothing of use.
-            if operation.flags != .mixes { hostFlags = true }
-            savedFlags = false
+        switch operation.kind {
+        case .compute, .access: noteFlags(operation.flags)
+        default: break
         }
         pollsNext = false
         // Whoever comes back from out of line has lost the temporaries.
@@ -318,6 +342,17 @@ struct BlockEncoder: ~Copyable {
                 emitPoll(at: operation.next, behind: operation.remaining - 1)
             }
         }
+    }
+
+    /// A copied instruction has done to the flags what it does.
+    private mutating func noteFlags(_ use: FlagUse) {
+        switch use {
+        case .none, .reads: return
+        // What mixes flags that were nowhere leaves nothing of use.
+        case .mixes: break
+        case .writes, .readsAndWrites: hostFlags = true
+        }
+        savedFlags = false
     }
 
     /// The offset that a direct branch leads to.

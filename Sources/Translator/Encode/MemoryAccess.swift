@@ -57,13 +57,10 @@ extension BlockEncoder {
         operand = .memory(Host.address, shared.displacement)
     }
 
-    /// Accesses of so many bytes, and groups of them, cross pages often enough, where programs do not align them, to have code for
-    /// it.
+    /// Accesses of so many bytes cross pages often enough, where programs do not align them, to have code for it.
     private static let spanning: Int32 = 16
-    static let spanningGroup: Int32 = 32
 
-    /// Behind a probe that failed, out of line: goes on where it would have succeeded if the bytes lie in two pages that a gate
-    /// can reach.
+    /// Behind a probe that failed, out of line: goes on where it would have succeeded if a gate can reach the bytes.
     mutating func emitSpan(_ span: FailedSpan, _ read: UnsafePointer<UInt8>, _ write: UnsafePointer<UInt8>) {
         emitSpanCall(span, span.writes ? write : read)
         HostAssembler.patch(code.jump(if: Condition.carryClear), to: span.resume)

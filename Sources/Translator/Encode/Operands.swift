@@ -193,15 +193,15 @@ extension BlockEncoder {
         default: break
         }
         let hasRegister = form.namesRegister
-        if form == .none { return emitImplicit(encoding, i) }
-        if form == .rm_i, isAccumulatorForm(i) {
+        if case .none = form { return emitImplicit(encoding, i) }
+        if case .rm_i = form, isAccumulatorForm(i) {
             // The accumulator is itself, without ModRM.
             if encoding.operandSize { code.byte(0x66) }
             if encoding.w { code.byte(0x48) }
             code.byte(opcode)
             return emitImmediate(i)
         }
-        if mnemonic == .mov, i.pointee.map == 0, opcode & 0xf0 == 0xb0 { return emitMoveImmediate(i) }
+        if case .mov = mnemonic, i.pointee.map == 0, opcode & 0xf0 == 0xb0 { return emitMoveImmediate(i) }
 
         let isRegisterForm = operation.isLegacy && i.pointee.map == 0 && opcode & 0xf0 == 0x40
         // INC and DEC of one byte are prefixes in 64-bit mode, and 82 does not exist.
@@ -220,14 +220,14 @@ extension BlockEncoder {
         var reg = isRegisterForm ? opcode >> 3 & 1 : i.pointee.modrm >> 3 & 7
         let regNumber = i.pointee.reg / 8
         let writesReg = hasRegister && mnemonic.writesRegister(form)
-        if mnemonic == .xchg, i.pointee.map == 0, opcode >= 0x90, opcode < 0x98 {
+        if case .xchg = mnemonic, i.pointee.map == 0, opcode >= 0x90, opcode < 0x98 {
             encoding.opcode = 0x87
             reg = Host.rax
         } else if hasRegister {
             let register = temporary(regNumber, Host.spare, loads: !(pure && writesReg))
             reg = i.pointee.reg & 7 != 0 ? regNumber + 4 : register
         }
-        if mnemonic == .bswap {
+        if case .bswap = mnemonic {
             code.byte(0x40 | (encoding.w ? 8 : 0) | rmRegister >> 3)
             code.bytes(0x0f, 0xc8 | rmRegister & 7)
         } else {
@@ -292,7 +292,7 @@ extension BlockEncoder {
         let value = i.pointee.immediate
         let size: Int
         if i.pointee.map == 1 {
-            size = [0xa4, 0xac, 0xba].contains(opcode) ? 1 : 0
+            size = opcode == 0xa4 || opcode == 0xac || opcode == 0xba ? 1 : 0
         } else if i.pointee.map != 0 {
             size = 0
         } else {

@@ -4,6 +4,7 @@
 
 import CPrimitives
 import Foundation
+import Memory
 import VirtualCPU
 import X86
 
@@ -32,6 +33,12 @@ struct CodeMemory: ~Copyable {
     private(set) var siteCount = 0
     private var used = 0
     private let reserved: Int
+    // What comes next of each is there before it is touched.
+    private var prepared:
+        (
+            writable: PreparedMemory, executable: PreparedMemory, translations: PreparedMemory, links: PreparedMemory,
+            sites: PreparedMemory
+        )
     /// Jumps to the C functions that generated code calls and jumps to, within reach of it.
     let gates: Gates
 
@@ -85,10 +92,16 @@ struct CodeMemory: ~Copyable {
 
     init() throws(EngineError) {
         (writable, executable) = try Self.map()
-        translations = .allocate(capacity: Self.translationCapacity)
-        links = .allocate(capacity: Self.linkCapacity)
-        sites = .allocate(capacity: Self.siteCapacity)
-        follows = .allocate(capacity: Self.linkCapacity)
+        translations = pageAligned(Self.translationCapacity)
+        links = pageAligned(Self.linkCapacity)
+        sites = pageAligned(Self.siteCapacity)
+        follows = pageAligned(Self.linkCapacity)
+        prepared = (
+            PreparedMemory(writable, size: Self.size), PreparedMemory(executable, size: Self.size, isWritten: false),
+            PreparedMemory(translations, size: Self.translationCapacity * MemoryLayout<Translation>.stride),
+            PreparedMemory(links, size: Self.linkCapacity * MemoryLayout<Link>.stride),
+            PreparedMemory(sites, size: Self.siteCapacity * MemoryLayout<Site>.stride)
+        )
         var code = HostAssembler(at: writable)
         gates = Gates(&code)
         reserved = (code.cursor - writable + 63) & ~63
@@ -127,10 +140,10 @@ struct CodeMemory: ~Copyable {
         tz_translated_unwatch(executable)
         munmap(writable, Self.size)
         munmap(executable, Self.size)
-        translations.deallocate()
-        links.deallocate()
-        sites.deallocate()
-        follows.deallocate()
+        free(translations)
+        free(links)
+        free(sites)
+        free(follows)
     }
 
     private static func unavailable(_ error: Int32) -> EngineError {
@@ -148,6 +161,15 @@ struct CodeMemory: ~Copyable {
     /// Where the next block's code goes, in the writable mapping.
     var next: UnsafeMutablePointer<UInt8> { writable + used }
 
+    /// Has the host's memory for one more block of a usual size.
+    mutating func prepare() {
+        prepared.writable.reach(used + 4096)
+        prepared.executable.reach(used + 4096)
+        prepared.translations.reach((translationCount + 1) * MemoryLayout<Translation>.stride)
+        prepared.links.reach((linkCount + 8) * MemoryLayout<Link>.stride)
+        prepared.sites.reach((siteCount + 32) * MemoryLayout<Site>.stride)
+    }
+
     /// Enters a link, whose number is `linkCount` before.
     mutating func addLink(_ link: Link) {
         links[linkCount] = link
@@ -159,7 +181,7 @@ struct CodeMemory: ~Copyable {
     mutating func add(_ site: BlockEncoder.Site) {
         sites[siteCount] = Site(
             host: UInt32(site.host - UnsafePointer(writable)), offset: site.offset, flags: site.flags,
-            behind: site.behind)
+            behind: site.behind, isFailedGroup: site.isFailedGroup)
         siteCount += 1
     }
 
@@ -184,6 +206,7 @@ struct CodeMemory: ~Copyable {
     /// Forgets everything.
     mutating func removeAll() {
         used = reserved
+        prepared.writable.startOver()
         translationCount = 0
         linkCount = 0
         siteCount = 0

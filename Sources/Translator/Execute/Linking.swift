@@ -106,7 +106,10 @@ struct Mobility {
 }
 
 extension Translator: CodeObserver {
-    func blockForgotten(_ block: UnsafeMutablePointer<Block>) {
+    func blockForgotten(_ block: UnsafeMutablePointer<Block>) { retire(block) }
+
+    /// Takes away a block's translation.
+    func retire(_ block: UnsafeMutablePointer<Block>) {
         guard let translation = block.pointee.translation?.assumingMemoryBound(to: Translation.self) else { return }
         block.pointee.translation = nil
         index.remove(block)

@@ -76,4 +76,6 @@ struct Site {
     var flags: FlagPlace
     /// Instructions of the block that are counted and have not retired there.
     var behind: UInt8
+    /// The probe for a group has failed, and there is no code for that yet.
+    var isFailedGroup: Bool
 }

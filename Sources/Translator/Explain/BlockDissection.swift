@@ -13,6 +13,8 @@ package struct BlockDissection {
         package var offset: UInt64 = 0x100
         /// Generated code counts instructions.
         package var counts = false
+        /// Probes for groups have failed before.
+        package var hasProbesApart = false
 
         /// Supervisor code in 64-bit mode that is not counted.
         package init() {}
@@ -53,7 +55,7 @@ package struct BlockDissection {
         let start = memory + 4096
         var encoder = BlockEncoder(
             at: start, gates: gates, mode: BlockMode(circumstances.mode), counts: circumstances.counts,
-            firstLink: 0)
+            firstLink: 0, hasProbesApart: circumstances.hasProbesApart)
         encoder.marks = []
         encoder.encode(operations, of: block)
         let stubs = encoder.code.cursor

@@ -4,13 +4,14 @@
 import X86
 
 extension Operation {
+    /// What stands first, or the instruction itself says.
+    private static let plain: Set<String> = ["kind", "instruction", "offset", "remaining", "changedRegisters"]
+
     /// Kind and properties; those that are off are left out.
     var text: String {
         var words = ["\(kind)"]
         for child in Mirror(reflecting: self).children {
-            guard let label = child.label, !["kind", "instruction", "offset", "remaining"].contains(label) else {
-                continue
-            }
+            guard let label = child.label, !Self.plain.contains(label) else { continue }
             switch child.value {
             case let flag as Bool: if flag { words.append(label) }
             case let slot as UInt8? where label == "microSlot":

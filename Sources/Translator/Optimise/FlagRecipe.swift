@@ -33,19 +33,25 @@ struct FlagRecipe {
         let i = operation.instruction
         guard operation.kind == .compute, !operation.isNative, i.pointee.rm & 7 == 0,
             let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic), let form = OperandForm(rawValue: i.pointee.form),
-            !form.namesRegister || i.pointee.reg & 7 == 0,
-            form == .rm || form == .rm_i || form == .rm_r || form == .r_rm
+            !form.namesRegister || i.pointee.reg & 7 == 0
         else { return nil }
+        var takesImmediate = false
+        var changesReg = false
+        switch form {
+        case .rm, .rm_r: break
+        case .rm_i: takesImmediate = true
+        case .r_rm: changesReg = true
+        default: return nil
+        }
         self.producer = producer
         let rm: UInt16 = 1 << UInt16(i.pointee.rm / 8)
         let reg: UInt16 = form.namesRegister ? 1 << UInt16(i.pointee.reg / 8) : 0
         followsStack =
-            (mnemonic == .add || mnemonic == .sub) && form == .rm_i && rm == 1 << 4 && i.pointee.width == 8
-            && !operation.isLegacy
+            takesImmediate && mnemonic.addsOrSubtracts && rm == 1 << 4 && i.pointee.width == 8 && !operation.isLegacy
         switch mnemonic {
         case .cmp, .test: registers = rm | reg
         // The result is enough.
-        case .and, .or, .xor, .neg: registers = form == .r_rm ? reg : rm
+        case .and, .or, .xor, .neg: registers = changesReg ? reg : rm
         // The other operand gives back what the destination was; of a sum with itself the result is not enough.
         case .add, .sub:
             guard rm != reg else { return nil }
@@ -100,5 +106,14 @@ struct FlagRecipe {
         for n in 0..<index { recipe = Self.follow(recipe, operations[n], at: n) }
         guard let recipe else { return nil }
         self = recipe
+    }
+}
+
+extension Mnemonic {
+    fileprivate var addsOrSubtracts: Bool {
+        switch self {
+        case .add, .sub: true
+        default: false
+        }
     }
 }

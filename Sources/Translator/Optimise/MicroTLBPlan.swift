@@ -56,6 +56,8 @@ struct MicroTLBPlan {
         for register in 0..<16 where abs(steps[register]) > Self.longestStep || loop == nil && steps[register] == 0 {
             steady &= ~(1 << UInt16(register))
         }
+        // The stack pointer's accesses have their slot anyway.
+        if steady & ~(1 << 4) == 0 { return }
         var before: UInt16
         repeat {
             before = steady

@@ -36,8 +36,7 @@ package struct DecodedRun: ~Copyable {
                     }
                 }
                 guard outcome == .complete, out.pointee.mnemonic != Mnemonic.invalid.rawValue else { break }
-                out.pointee.handler =
-                    integerHandler(out, model: model) ?? systemHandler(out) ?? nativeHandler(out, model: model)
+                out.pointee.handler = selectHandler(out, model.instructions)
                 position += Int(out.pointee.length)
                 decoded += 1
                 if out.pointee.flags & UInt8(TZ_INSN_ENDS_BLOCK) != 0 { break }

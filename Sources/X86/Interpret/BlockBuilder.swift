@@ -88,6 +88,7 @@ extension SoftwareCPU {
         let mode = DecodeMode(codeWidth: state.pointee.code_width, realOrVirtual8086: cpu.realOrVirtual8086)
         var second: FetchPage?
         var count = 0
+        let offer = instructionSet
         while count < Block.maximumCount, codeBytes.position < codeBytes.firstCount {
             if count > 0, debug.cuts(at: linear &+ UInt64(codeBytes.position)) { break }
             let out = instructions + count
@@ -102,17 +103,11 @@ extension SoftwareCPU {
             }
             guard outcome == .complete else { throw .generalProtection() }
             codeBytes.position += Int(out.pointee.length)
-            out.pointee.handler = selectHandler(out)
+            out.pointee.handler = selectHandler(out, offer)
             count += 1
             if out.pointee.flags & UInt8(TZ_INSN_ENDS_BLOCK) != 0 { break }
         }
         return (count, second)
-    }
-
-    private func selectHandler(_ i: UnsafeMutablePointer<tz_instruction>) -> tz_handler {
-        if i.pointee.mnemonic == Mnemonic.invalid.rawValue { return raiseInvalidOpcode }
-        return integerHandler(i, model: vm.model) ?? systemHandler(i) ?? nativeHandler(i, model: vm.model)
-            ?? raiseInvalidOpcode
     }
 }
 
@@ -154,11 +149,6 @@ struct CodeBytes: ~Copyable {
         guard let second, position > firstCount else { return true }
         return memcmp(bytes + firstCount, second, position - firstCount) == 0
     }
-}
-
-/// The handler of everything that is no instruction.
-private let raiseInvalidOpcode: tz_handler = { state, _ in
-    execute(state) { _ throws(GuestFault) in throw .invalidOpcode }
 }
 
 extension SoftwareCPU: BlockExecution {

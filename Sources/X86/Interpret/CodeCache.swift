@@ -2,6 +2,8 @@
 // thrown away by page when something writes to their bytes. One cache per vCPU, touched by its thread only.
 
 import CPrimitives
+import Glibc
+import Memory
 
 /// A run of instructions that lies in one page but for the last, which may cross into the next.
 package struct Block {
@@ -18,9 +20,10 @@ package struct Block {
     /// Guest-physical page into which the last instruction crosses, or `Block.noPage`.
     package var secondPage: UInt64
     package var instructions: UnsafeMutablePointer<tz_instruction>
-    /// What an engine made of the block, and how often it ran before that; both are the engine's own.
+    /// What an engine made of the block, how often it ran before that, and what failed then; all are the engine's own.
     package var translation: UnsafeMutableRawPointer?
     package var runs: UInt32 = 0
+    package var failures: UInt8 = 0
     /// Next block of the same hash bucket and of the same page.
     var nextInBucket: UnsafeMutablePointer<Block>?
     var nextInPage: UnsafeMutablePointer<Block>?
@@ -51,7 +54,7 @@ struct CodePage {
 }
 
 final class CodeCache {
-    private static let bucketCount = 1 << 17
+    private static let bucketCount = 1 << 19
     private static let instructionCapacity = 1 << 21
     private static let blockCapacity = 1 << 19
 
@@ -60,27 +63,31 @@ final class CodeCache {
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<Block>?>
     private let blocks: UnsafeMutablePointer<Block>
     private let instructions: UnsafeMutablePointer<tz_instruction>
-    private var blockCount = 0
-    private var instructionCount = 0
-    private var pages: [UInt64: CodePage] = [:]
+    @exclusivity(unchecked) private var preparedBlocks: PreparedMemory
+    @exclusivity(unchecked) private var preparedInstructions: PreparedMemory
+    @exclusivity(unchecked) private var blockCount = 0
+    @exclusivity(unchecked) private var instructionCount = 0
+    @exclusivity(unchecked) private var pages: [UInt64: CodePage] = [:]
     weak var observer: (any CodeObserver)?
 
     init() {
-        buckets = .allocate(capacity: Self.bucketCount)
-        buckets.initialize(repeating: nil, count: Self.bucketCount)
-        blocks = .allocate(capacity: Self.blockCapacity)
-        instructions = .allocate(capacity: Self.instructionCapacity)
+        buckets = zeroed(Self.bucketCount)
+        blocks = pageAligned(Self.blockCapacity)
+        instructions = pageAligned(Self.instructionCapacity)
+        preparedBlocks = PreparedMemory(blocks, size: Self.blockCapacity * MemoryLayout<Block>.stride)
+        preparedInstructions = PreparedMemory(
+            instructions, size: Self.instructionCapacity * MemoryLayout<tz_instruction>.stride)
     }
 
     deinit {
-        buckets.deallocate()
-        blocks.deallocate()
-        instructions.deallocate()
+        free(buckets)
+        free(blocks)
+        free(instructions)
     }
 
     private static func bucket(_ address: UInt64, _ mode: UInt8) -> Int {
         let mixed = (address ^ UInt64(mode) << 40) &* 0x9e37_79b9_7f4a_7c15
-        return Int(truncatingIfNeeded: mixed >> 47)
+        return Int(truncatingIfNeeded: mixed >> 45)
     }
 
     /// The block that begins at a guest-physical address.
@@ -99,11 +106,14 @@ final class CodeCache {
         guard blockCount < Self.blockCapacity,
             instructionCount + Block.maximumCount <= Self.instructionCapacity
         else { return nil }
+        preparedInstructions.reach(
+            (instructionCount + Block.maximumCount) * MemoryLayout<tz_instruction>.stride)
         return instructions + instructionCount
     }
 
     /// Enters a block whose instructions were decoded into `room()`.
     func insert(_ new: Block) -> UnsafeMutablePointer<Block> {
+        preparedBlocks.reach((blockCount + 1) * MemoryLayout<Block>.stride)
         let block = blocks + blockCount
         block.initialize(to: new)
         blockCount += 1
@@ -113,11 +123,9 @@ final class CodeCache {
         buckets[bucket] = block
 
         let page = new.address >> 12
-        block.pointee.nextInPage = pages[page]?.firstBlock
-        pages[page, default: CodePage()].firstBlock = block
+        block.pointee.nextInPage = exchange(&pages[page, default: CodePage()].firstBlock, with: block)
         guard new.secondPage != Block.noPage else { return block }
-        block.pointee.nextCrossing = pages[new.secondPage]?.firstCrossing
-        pages[new.secondPage, default: CodePage()].firstCrossing = block
+        block.pointee.nextCrossing = exchange(&pages[new.secondPage, default: CodePage()].firstCrossing, with: block)
         return block
     }
 
@@ -157,6 +165,7 @@ final class CodeCache {
 
     /// Forgets everything.
     func removeAll() {
+        guard blockCount > 0 else { return }
         pages.removeAll(keepingCapacity: true)
         buckets.update(repeating: nil, count: Self.bucketCount)
         blockCount = 0

@@ -181,7 +181,7 @@ extension SoftwareCPU {
     /// Marks the page at a guest-physical address as one that holds code, and returns when no vCPU can write to it
     /// unnoticed any more. To be called before its bytes are read.
     func markCodePage(_ physicalAddress: UInt64) {
-        guard let slot = vm.slots.slot(containing: physicalAddress) else { return }
+        guard let slot = CPU(state).slot(containing: physicalAddress) else { return }
         let page = slot.pointee.page(physicalAddress)
         // A mark that another vCPU has only just made, with write entries still about, is not enough.
         guard tz_load32(slot.pointee.code + page) & CodeMark.complete == 0 else { return }
@@ -209,13 +209,13 @@ extension SoftwareCPU {
     /// Whether a page still counts as one that holds code; a write to it may have taken the mark away. True where there is no
     /// memory, whose bytes never change.
     func isMarked(_ physicalAddress: UInt64) -> Bool {
-        guard let slot = vm.slots.slot(containing: physicalAddress) else { return true }
+        guard let slot = CPU(state).slot(containing: physicalAddress) else { return true }
         return tz_load32(slot.pointee.code + slot.pointee.page(physicalAddress)) & CodeMark.complete != 0
     }
 
     /// Notes which lines of a page were decoded.
     func noteCodeLines(_ physicalAddress: UInt64, count: UInt64) {
-        guard let slot = vm.slots.slot(containing: physicalAddress) else { return }
+        guard let slot = CPU(state).slot(containing: physicalAddress) else { return }
         let lines = codeLines(from: physicalAddress & 0xfff, count: count)
         _ = tz_atomic_or(slot.pointee.codeLines + slot.pointee.page(physicalAddress), lines)
     }

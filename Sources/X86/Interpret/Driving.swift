@@ -40,11 +40,21 @@ extension SoftwareCPU {
         return special == 0 && state.pointee.plain_code != 0 && cpl & 1 == cpl >> 1
     }
 
+    /// The host address of bytes that an access is going to be made to, or that several are: see `CPU.reachAhead`.
+    package func reachAhead(_ linear: UInt64, size: Int, writes: Bool) -> UnsafeMutableRawPointer? {
+        CPU(state).reachAhead(linear, size: size, writes ? .write : .read)
+    }
+
     /// What comes next is executed, and not an interrupt.
     @inline(__always) package func beginInstruction() { CPU(state).beginInstruction() }
 
     /// Interprets the block at RIP, or its first `remaining` instructions.
     package func interpretBlock(_ remaining: UInt64) { _ = step(remaining) }
+
+    /// Interprets a block that `lookUpBlock` found at RIP, or its first `remaining` instructions.
+    package func interpret(_ block: UnsafeMutablePointer<Block>, _ remaining: UInt64) {
+        do throws(GuestFault) { try execute(block, remaining: remaining) } catch { deliver(error) }
+    }
 
     /// Interprets the instruction at RIP.
     package func interpretInstruction() { _ = step(1) }

@@ -3,6 +3,8 @@
 // generation, of the entries for user code, of those for supervisor code, or of both.
 
 import CPrimitives
+import Glibc
+import Memory
 
 /// The cache of one vCPU.
 package struct JumpCache: ~Copyable {
@@ -11,14 +13,14 @@ package struct JumpCache: ~Copyable {
         var block: UnsafeMutablePointer<Block>?
     }
 
-    private static let count = 4096
-    // SAFETY: `count` entries, owned by this value.
-    private let entries = UnsafeMutablePointer<Entry>.allocate(capacity: count)
+    private static let count = 1 << 15
+    // SAFETY: `count` entries, owned by this value. All zeros is an entry that no address has: generations count from 1.
+    private let entries: UnsafeMutablePointer<Entry>
     private var userGeneration: UInt64 = 1
     private var supervisorGeneration: UInt64 = 1
 
-    package init() { entries.initialize(repeating: Entry(key: 0, block: nil), count: Self.count) }
-    deinit { entries.deallocate() }
+    package init() { entries = zeroed(Self.count) }
+    deinit { free(entries) }
 
     /// Linear addresses are canonical, so their upper 16 bits repeat bit 47: context and generation fit in there.
     @inline(__always) private func key(_ linear: UInt64, _ context: UInt64) -> UInt64 {

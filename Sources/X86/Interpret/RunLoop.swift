@@ -22,24 +22,32 @@ extension SoftwareCPU {
     /// Executes the block at RIP, or its first `remaining` instructions, and delivers what they raise. Returns an exit when a
     /// debugger has a breakpoint there.
     @inline(__always) func step(_ remaining: UInt64) -> Exit? {
-        let cpu = CPU(state)
         do throws(GuestFault) {
             guard let block = try currentBlock() else { return takeDebugStop() }
-            let special =
-                state.pointee.shadow & Self.instructionShadow | state.pointee.breakpoints | state.pointee.debugging
-                | state.pointee.tracing
-            if _fastPath(special == 0 && remaining >= UInt64(block.pointee.count) && cpu.in64BitMode) {
-                execute(block.pointee.instructions, count: Int(block.pointee.count))
-            } else {
-                try executeCarefully(block, remaining: remaining)
-                noteStep()
-            }
-        } catch {
-            cpu.raise(error)
-            cpu.deliverPendingFault()
+            try execute(block, remaining: remaining)
+        } catch { deliver(error) }
+        return nil
+    }
+
+    /// Executes a block that was found at RIP, or its first `remaining` instructions.
+    @inline(__always) func execute(_ block: UnsafeMutablePointer<Block>, remaining: UInt64) throws(GuestFault) {
+        let special =
+            state.pointee.shadow & Self.instructionShadow | state.pointee.breakpoints | state.pointee.debugging
+            | state.pointee.tracing
+        if _fastPath(special == 0 && remaining >= UInt64(block.pointee.count) && CPU(state).in64BitMode) {
+            execute(block.pointee.instructions, count: Int(block.pointee.count))
+        } else {
+            try executeCarefully(block, remaining: remaining)
             noteStep()
         }
-        return nil
+    }
+
+    /// Delivers a fault that came up between instructions.
+    func deliver(_ fault: GuestFault) {
+        let cpu = CPU(state)
+        cpu.raise(fault)
+        cpu.deliverPendingFault()
+        noteStep()
     }
 
     /// Blocking by STI and MOV SS lasts for one instruction.

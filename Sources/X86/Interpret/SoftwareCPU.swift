@@ -11,6 +11,8 @@ import VirtualCPU
 package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     package let id: Int
     package unowned let vm: SoftwareVM
+    /// Of the VM's model.
+    let instructionSet: InstructionSet
     /// The VM's.
     let bus: any Bus
     private let clock: Clock
@@ -22,10 +24,11 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     let codeCache = CodeCache()
     let cpuidAnswers = CPUIDAnswers()
     var joinedPages = JoinedPages()
-    var jumpCache = JumpCache()
-    var jumpPages = JumpPages()
+    // Of one thread, and of functions that do not call each other back.
+    @exclusivity(unchecked) var jumpCache = JumpCache()
+    @exclusivity(unchecked) var jumpPages = JumpPages()
     var addressSpaces = AddressSpaces()
-    var codeBytes = CodeBytes()
+    @exclusivity(unchecked) var codeBytes = CodeBytes()
     /// What a debugger wants of this vCPU.
     var debug = DebugWork()
     /// MSRs that are stored, with no effect on a software CPU.
@@ -64,6 +67,7 @@ package final class SoftwareCPU: VirtualCPU, @unchecked Sendable {
     init(id: Int, vm: SoftwareVM) {
         self.id = id
         self.vm = vm
+        instructionSet = vm.model.instructions
         bus = vm.bus
         clock = vm.clock
         let alarm = Alarm()

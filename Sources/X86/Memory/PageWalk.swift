@@ -46,9 +46,7 @@ extension CPU {
 
     /// Walks the page tables for one access. `context` says with whose rights (`TLB.user`, …).
     func walk(_ linear: UInt64, _ access: Access, context: Int) throws(GuestFault) -> PageTranslation {
-        guard state.pointee.cr0 & CR0.pg != 0 else {
-            return PageTranslation(physical: linear & 0xffff_ffff, shift: 12, isGlobal: false, writesFreely: true)
-        }
+        guard state.pointee.cr0 & CR0.pg != 0 else { return unpaged(linear) }
         if longMode && !isCanonical(linear) { throw .nonCanonical }
         while true {
             var walk = Walk(self, linear, access, context)
@@ -65,11 +63,21 @@ extension CPU {
     /// Whether the tables lead a fetch at `linear` to the page at `physical`, and say that they were used for it: a processor may
     /// have that translation from now on, without setting any flag (SDM volume 3, section 4.10.2.3).
     func fetchLeads(_ linear: UInt64, to physical: UInt64, context: Int) -> Bool {
-        guard state.pointee.cr0 & CR0.pg != 0 else { return (linear & 0xffff_ffff ^ physical) >> 12 == 0 }
-        if longMode && !isCanonical(linear) { return false }
-        var walk = Walk(self, linear, .fetch, context)
-        guard let found = walk.run() else { return false }
-        return walk.areAccessed && (found.physical ^ physical) >> 12 == 0
+        guard let found = walkAhead(linear, .fetch, context: context) else { return false }
+        return (found.physical ^ physical) >> 12 == 0
+    }
+
+    /// The translation for an access that nobody has asked for yet: nil where it would fault or set a flag.
+    func walkAhead(_ linear: UInt64, _ access: Access, context: Int) -> PageTranslation? {
+        guard state.pointee.cr0 & CR0.pg != 0 else { return unpaged(linear) }
+        if longMode && !isCanonical(linear) { return nil }
+        var walk = Walk(self, linear, access, context)
+        guard let found = walk.run(), walk.areAccessed else { return nil }
+        return found
+    }
+
+    private func unpaged(_ linear: UInt64) -> PageTranslation {
+        PageTranslation(physical: linear & 0xffff_ffff, shift: 12, isGlobal: false, writesFreely: true)
     }
 }
 

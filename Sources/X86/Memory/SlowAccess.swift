@@ -206,22 +206,61 @@ extension CPU {
     func translate(_ linear: UInt64, _ access: Access, context: Int) throws(GuestFault) -> UInt64 {
         state.pointee.counters.tlb_misses &+= 1
         let page = try walk(linear, access, context: context)
-        guard let slot = slot(containing: page.physical) else { return page.physical }
+        enter(linear, page, access, context: context)
+        return page.physical
+    }
+
+    /// Enters into the TLB where an address leads, if that is plain memory; for writing only if no code was decoded from it.
+    private func enter(_ linear: UInt64, _ page: PageTranslation, _ access: Access, context: Int) {
+        guard let slot = slot(containing: page.physical) else { return }
         let host = slot.pointee.pointer(page.physical & ~0xfff)
         if access == .fetch {
-            fillTLB(TLB.fetch, context: fetchContext(context), linear: linear, host: host, page)
-            return page.physical
+            return fillTLB(TLB.fetch, context: fetchContext(context), linear: linear, host: host, page)
         }
         fillTLB(TLB.read, context: context, linear: linear, host: host, page)
         let number = slot.pointee.page(page.physical)
-        if slot.pointee.readOnly || tz_load32(slot.pointee.code + number) != 0 { return page.physical }
+        if slot.pointee.readOnly || tz_load32(slot.pointee.code + number) != 0 { return }
         if access == .write {
             tz_store8(slot.pointee.dirty + number, 1)
             fillTLB(TLB.write, context: context, linear: linear, host: host, page)
         } else if page.writesFreely && tz_load8(slot.pointee.dirty + number) != 0 {
             fillTLB(TLB.write, context: context, linear: linear, host: host, page)
         }
-        return page.physical
+    }
+
+    /// The host address of 1 to 4096 bytes, for whoever means to access some of them with the current privilege. Plain memory is
+    /// entered into the TLB as far as a CPU may do that ahead: no fault is raised, and no flag is set in the tables. Nil if that
+    /// is not enough, or if the bytes lie in pages that are not neighbours in the host's memory.
+    func reachAhead(_ linear: UInt64, size: Int, _ access: Access) -> UnsafeMutableRawPointer? {
+        let last = linear &+ UInt64(size &- 1)
+        guard let first = pageAhead(linear, access) else { return nil }
+        let host = first + Int(linear & 0xfff)
+        guard (linear ^ last) >> 12 != 0 else { return host }
+        guard in64BitMode || last >> 32 == 0, let second = pageAhead(last, access), second == first + 4096 else {
+            return nil
+        }
+        return host
+    }
+
+    /// The host address of the page of an address.
+    private func pageAhead(_ linear: UInt64, _ access: Access) -> UnsafeMutableRawPointer? {
+        let page = linear & ~0xfff
+        if let known = currentEntry(page, access) { return known }
+        let context = Int(state.pointee.tlb_context)
+        // Writing sets the dirty flag, but where it is set already.
+        guard let found = walkAhead(page, .read, context: context), access == .read || found.writesFreely else {
+            return nil
+        }
+        state.pointee.counters.tlb_misses &+= 1
+        enter(page, found, access, context: context)
+        return currentEntry(page, access)
+    }
+
+    /// What the tables in force say.
+    private func currentEntry(_ page: UInt64, _ access: Access) -> UnsafeMutableRawPointer? {
+        let table = access == .write ? state.pointee.tlb_write : state.pointee.tlb_read
+        let entry = table[Self.tlbSlot(page)]
+        return entry.tag == page ? UnsafeMutableRawPointer(bitPattern: UInt(entry.addend)) : nil
     }
 
     /// The guest-physical address behind a linear one for an access of the current privilege.

@@ -16,6 +16,14 @@ enum CPUVendor: Sendable {
     }
 }
 
+/// Which instructions a model has, and whose manual they follow.
+package struct InstructionSet: Sendable {
+    let features: FeatureSet
+    let vendor: CPUVendor
+
+    @inline(__always) func has(_ feature: Feature) -> Bool { features.contains(feature) }
+}
+
 /// A CPU as offered to a guest.
 package struct CPUModel: Sendable {
     package let name: String
@@ -59,6 +67,9 @@ package struct CPUModel: Sendable {
     }
 
     @inline(__always) package func has(_ feature: Feature) -> Bool { features.contains(feature) }
+
+    /// What choosing an instruction's handler takes to know.
+    package var instructions: InstructionSet { InstructionSet(features: features, vendor: vendor) }
 
     /// The model of a name on the command line; nil for an unknown one. `vendor` replaces the model's own.
     init?(named name: String, vendor other: CPUVendor? = nil) {

@@ -106,14 +106,14 @@ extension CPU {
     }
 }
 
-func atomicHandler(_ mnemonic: Mnemonic, _ model: CPUModel) -> tz_handler? {
+func atomicHandler(_ mnemonic: Mnemonic, _ offer: InstructionSet) -> tz_handler? {
     switch mnemonic {
     case .xchg: { s, i in execute(s, i, Exchange.self) }
     case .xadd: { s, i in execute(s, i, ExchangeAdd.self) }
     case .cmpxchg: { s, i in execute(s, i, CompareExchange.self) }
-    case .cmpxchg8b where model.has(.cx8):
+    case .cmpxchg8b where offer.has(.cx8):
         { s, i in execute(s) { cpu throws(GuestFault) in try cpu.compareExchange8B(i) } }
-    case .cmpxchg16b where model.has(.cx16):
+    case .cmpxchg16b where offer.has(.cx16):
         { s, i in execute(s) { cpu throws(GuestFault) in try cpu.compareExchange16B(i) } }
     case .cmpxchg8b, .cmpxchg16b: undefinedInstruction
     default: nil

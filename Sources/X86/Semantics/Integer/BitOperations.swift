@@ -101,21 +101,21 @@ extension CPU {
     }
 }
 
-func bitHandler(_ mnemonic: Mnemonic, _ model: CPUModel) -> tz_handler? {
+func bitHandler(_ mnemonic: Mnemonic, _ offer: InstructionSet) -> tz_handler? {
     switch mnemonic {
     case .bt: { s, i in executeWide(s, i, BitTest<Bt>.self) }
     case .bts: { s, i in executeWide(s, i, BitTest<Bts>.self) }
     case .btr: { s, i in executeWide(s, i, BitTest<Btr>.self) }
     case .btc: { s, i in executeWide(s, i, BitTest<Btc>.self) }
-    case .lzcnt where model.has(.lzcnt): { s, i in executeWide(s, i, Scan<Lzcnt>.self) }
-    case .tzcnt where model.has(.bmi1): { s, i in executeWide(s, i, Scan<Tzcnt>.self) }
+    case .lzcnt where offer.has(.lzcnt): { s, i in executeWide(s, i, Scan<Lzcnt>.self) }
+    case .tzcnt where offer.has(.bmi1): { s, i in executeWide(s, i, Scan<Tzcnt>.self) }
     case .bsf, .tzcnt: { s, i in executeWide(s, i, Scan<Bsf>.self) }
     case .bsr, .lzcnt: { s, i in executeWide(s, i, Scan<Bsr>.self) }
-    case .popcnt where model.has(.popcnt): { s, i in executeWide(s, i, Scan<Popcnt>.self) }
-    case .crc32 where model.has(.sse42): { s, i in execute(s) { cpu throws(GuestFault) in try cpu.crc32(i) } }
-    case .adcx where model.has(.adx): { s, i in executeWide(s, i, AddWithFlag<Adcx>.self) }
-    case .adox where model.has(.adx): { s, i in executeWide(s, i, AddWithFlag<Adox>.self) }
-    case .movbe where model.has(.movbe): { s, i in executeWide(s, i, MoveSwapped.self) }
+    case .popcnt where offer.has(.popcnt): { s, i in executeWide(s, i, Scan<Popcnt>.self) }
+    case .crc32 where offer.has(.sse42): { s, i in execute(s) { cpu throws(GuestFault) in try cpu.crc32(i) } }
+    case .adcx where offer.has(.adx): { s, i in executeWide(s, i, AddWithFlag<Adcx>.self) }
+    case .adox where offer.has(.adx): { s, i in executeWide(s, i, AddWithFlag<Adox>.self) }
+    case .movbe where offer.has(.movbe): { s, i in executeWide(s, i, MoveSwapped.self) }
     case .bswap: { s, i in executeWide(s, i, ByteSwap.self) }
     case .popcnt, .crc32, .adcx, .adox, .movbe: undefinedInstruction
     default: nil

@@ -219,7 +219,7 @@ private func moveSignExtendedHandler(_ i: UnsafeMutablePointer<tz_instruction>, 
     }
 }
 
-func dataMovementHandler(_ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_instruction>, _ model: CPUModel)
+func dataMovementHandler(_ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_instruction>, _ offer: InstructionSet)
     -> tz_handler?
 {
     switch mnemonic {
@@ -234,7 +234,7 @@ func dataMovementHandler(_ mnemonic: Mnemonic, _ i: UnsafeMutablePointer<tz_inst
     case .movStoreAbsolute: { s, i in execute(s, i, StoreAbsolute.self) }
     case .cbw: { s, i in executeWide(s, i, ExtendAccumulator.self) }
     case .cwd: { s, i in executeWide(s, i, ExtendIntoData.self) }
-    case .cmovcc where model.has(.cmov): { s, i in executeWide(s, i, ConditionalMove.self) }
+    case .cmovcc where offer.has(.cmov): { s, i in executeWide(s, i, ConditionalMove.self) }
     case .cmovcc: undefinedInstruction
     case .xlat: { s, i in execute(s) { cpu throws(GuestFault) in try cpu.translate(i) } }
     case .bound: { s, i in executeWide(s, i, Bound.self) }

@@ -4,7 +4,7 @@ import CPrimitives
 import Glibc
 
 /// The handler of an instruction of `Mnemonic`'s integer group; nil if it is not one.
-func integerHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -> tz_handler? {
+func integerHandler(_ i: UnsafeMutablePointer<tz_instruction>, _ offer: InstructionSet) -> tz_handler? {
     guard let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic) else { return nil }
     let shape = OperandShape(i)
     switch mnemonic {
@@ -30,14 +30,14 @@ func integerHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) 
     case .cld: return { s, _ in s.pointee.system_flags &= ~RFLAGS.df }
     case .std: return { s, _ in s.pointee.system_flags |= RFLAGS.df }
     // 0F 0D names registers on Intel's CPUs only, to no effect.
-    case .nop where i.pointee.map == 1 && i.pointee.opcode == 0x0d && model.vendor == .amd: return undefinedInstruction
+    case .nop where i.pointee.map == 1 && i.pointee.opcode == 0x0d && offer.vendor == .amd: return undefinedInstruction
     case .nop: return { _, _ in }
     case .pause: return pause
     case .ud: return undefinedInstruction
     default:
-        return dataMovementHandler(mnemonic, i, model) ?? controlFlowHandler(mnemonic, i) ?? stackHandler(mnemonic, i)
-            ?? shiftHandler(mnemonic, shape) ?? multiplyDivideHandler(mnemonic) ?? bitHandler(mnemonic, model)
-            ?? stringHandler(mnemonic) ?? atomicHandler(mnemonic, model) ?? decimalHandler(mnemonic)
+        return dataMovementHandler(mnemonic, i, offer) ?? controlFlowHandler(mnemonic, i) ?? stackHandler(mnemonic, i)
+            ?? shiftHandler(mnemonic, shape) ?? multiplyDivideHandler(mnemonic) ?? bitHandler(mnemonic, offer)
+            ?? stringHandler(mnemonic) ?? atomicHandler(mnemonic, offer) ?? decimalHandler(mnemonic)
     }
 }
 

@@ -4,14 +4,13 @@
 
 import CPrimitives
 
-/// The handler of a native instruction or of one that loads or stores floating-point state; nil for any other.
-func nativeHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -> tz_handler? {
-    guard i.pointee.mnemonic == Mnemonic.native.rawValue else { return stateHandler(i, model: model) }
+/// The handler of a native instruction.
+func nativeHandler(_ i: UnsafeMutablePointer<tz_instruction>, _ offer: InstructionSet) -> tz_handler? {
     let row = NativeTable.shared.rows + Int(i.pointee.row)
-    guard row.pointee.isOffered(by: model, l: i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0),
+    guard row.pointee.isOffered(by: offer, l: i.pointee.prefixes & UInt8(TZ_PREFIX_VEX_L) != 0),
         i.pointee.flags & UInt8(TZ_INSN_LOCK) == 0
     else { return raiseNotOffered }
-    if i.pointee.isOutside64BitMode, i.pointee.rex & 8 != 0, row.pointee.isQuadwordElement, model.vendor == .amd {
+    if i.pointee.isOutside64BitMode, i.pointee.rex & 8 != 0, row.pointee.isQuadwordElement, offer.vendor == .amd {
         return raiseNotOffered
     }
     // Outside 64-bit mode only eight registers can be named.
@@ -30,12 +29,12 @@ func nativeHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -
     if row.pointee.nonWaiting { return x87NoOperation }
     guard case .success(let code) = NativeCode.shared, let stub = code.stub(key) else { return raiseNotOffered }
     i.pointee.immediate = Int64(stub)
-    return runHandler(i, row.pointee, stub, model)
+    return runHandler(i, row.pointee, stub, offer)
 }
 
 /// Which way of running its stub an instruction needs.
 private func runHandler(
-    _ i: UnsafeMutablePointer<tz_instruction>, _ row: NativeRow, _ stub: Int, _ model: CPUModel
+    _ i: UnsafeMutablePointer<tz_instruction>, _ row: NativeRow, _ stub: Int, _ offer: InstructionSet
 ) -> tz_handler {
     let memory = i.pointee.flags & UInt8(TZ_INSN_MEMORY) != 0
     let writes = row.rm.writes
@@ -45,7 +44,7 @@ private func runHandler(
     }
     guard memory else { return unsafeBitCast(stub, to: tz_handler.self) }
     // AMD's CPUs take misaligned operands of the SHA extensions; Intel's don't (SDM volume 2, table 2-21).
-    if row.aligned, row.feature != .sha || model.vendor != .amd { return writes ? storeAligned : loadAligned }
+    if row.aligned, row.feature != .sha || offer.vendor != .amd { return writes ? storeAligned : loadAligned }
     return writes ? store : load
 }
 
@@ -54,11 +53,11 @@ extension NativeRow {
     /// and AMD's raise #UD.
     fileprivate var isQuadwordElement: Bool { vex && map == 3 && (opcode == 0x16 || opcode == 0x22) }
 
-    /// Whether the CPU model has the instruction.
-    package func isOffered(by model: CPUModel, l: Bool) -> Bool {
-        guard model.has(feature), !gates.contains(.avx) || model.has(.avx) else { return false }
-        if feature == .cmov || isX87, !model.has(.fpu) { return false }
-        if self.l == .meaningful, l, let wideFeature { return model.has(wideFeature) }
+    /// Whether a CPU model has the instruction.
+    package func isOffered(by offer: InstructionSet, l: Bool) -> Bool {
+        guard offer.has(feature), !gates.contains(.avx) || offer.has(.avx) else { return false }
+        if feature == .cmov || isX87, !offer.has(.fpu) { return false }
+        if self.l == .meaningful, l, let wideFeature { return offer.has(wideFeature) }
         return true
     }
 }

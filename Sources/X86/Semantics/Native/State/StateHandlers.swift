@@ -4,9 +4,9 @@
 import CPrimitives
 
 /// The handler of a state instruction; nil for any other mnemonic. `form` is set to the gates it passes.
-func stateHandler(_ i: UnsafeMutablePointer<tz_instruction>, model: CPUModel) -> tz_handler? {
+func stateHandler(_ i: UnsafeMutablePointer<tz_instruction>, _ offer: InstructionSet) -> tz_handler? {
     guard let mnemonic = Mnemonic(rawValue: i.pointee.mnemonic), let entry = entry(mnemonic, i) else { return nil }
-    guard model.has(entry.feature) else { return raiseNotOffered }
+    guard offer.has(entry.feature) else { return raiseNotOffered }
     i.pointee.form = entry.gates.rawValue
     return entry.handler
 }
