@@ -212,6 +212,27 @@ BY_ASSEMBLY const tz_jump_entry *tz_look_further(tz_cpu *state, uint64_t rip, ui
     return entry;
 }
 
+// C that needs no more than the stack below the state: the state in RDI.
+#define CALL_C(function)                                                                                              \
+    "push %%rax\n push %%rcx\n push %%rdx\n push %%rsi\n push %%rdi\n push %%r8\n push %%r9\n push %%r10\n push %%r11\n" \
+    "lea 80(%%rsp), %%rdi\n mov %%r15, %%rsi\n mov %%r13, %%rdx\n" function                                           \
+    "pop %%r11\n pop %%r10\n pop %%r9\n pop %%r8\n pop %%rdi\n pop %%rsi\n pop %%rdx\n pop %%rcx\n pop %%rax\n"
+
+// The RIP is mixed with the salt of its context; what that gives if attention was asked for since is not in the index. Returns the
+// entry's number in eighths of its size, plus 1; 0 if there is none.
+static uint64_t look_up(tz_cpu *state, uint64_t mixed) __asm__("tz_translated_looked_up");
+BY_ASSEMBLY static uint64_t look_up(tz_cpu *state, uint64_t mixed) {
+    uint64_t context = state->tlb_context;
+    uint64_t rip = mixed ^ __atomic_load_n(&state->translated.jump_salts[context], __ATOMIC_RELAXED);
+    if (!tz_open_lookups(state)) return 0;
+    const tz_jump_entry *entry = tz_look_further(state, rip, context);
+    return entry ? (uint64_t)(entry - state->translated.jump_table) * (sizeof *entry / 8) + 1 : 0;
+}
+
+GATE void tz_translated_look_up(void) {
+    CODE(CALL_C("call tz_translated_looked_up\n mov %%rax, %%r13\n") "sub $1, %%r13\n ret\n");
+}
+
 GATE void tz_translated_nothing_to_load(void) { CODE("ret\n"); }
 
 #define GATE_IS_CLOSED                                                                                                \
@@ -321,11 +342,6 @@ BY_ASSEMBLY static void end_split(const tz_cpu *state) {
     copy(t->split_parts[1], t->split_bytes + t->split_sizes[0], t->split_sizes[1]);
 }
 
-// C that needs no more than the stack below the state: the state in RDI.
-#define CALL_C(function)                                                                                              \
-    "push %%rax\n push %%rcx\n push %%rdx\n push %%rsi\n push %%rdi\n push %%r8\n push %%r9\n push %%r10\n push %%r11\n" \
-    "lea 80(%%rsp), %%rdi\n mov %%r15, %%rsi\n mov %%r13, %%rdx\n" function                                           \
-    "pop %%r11\n pop %%r10\n pop %%r9\n pop %%r8\n pop %%rdi\n pop %%rsi\n pop %%rdx\n pop %%rcx\n pop %%rax\n"
 #define SPLIT(writes)                                                                                                 \
     CALL_C("mov $" writes ", %%ecx\n call tz_translated_split\n mov %%rax, %%r15\n") "cmp $1, %%r15\n ret\n"
 

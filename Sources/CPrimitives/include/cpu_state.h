@@ -92,7 +92,7 @@ typedef struct tz_tlb_entry {
     uint64_t addend;
 } tz_tlb_entry;
 
-enum { TZ_TLB_ENTRIES = 2048 };
+enum { TZ_TLB_ENTRIES = 4096 };
 static const uint64_t TZ_TLB_INVALID = UINT64_C(0x0000800000000000); // non-canonical: no valid access equals it
 
 // The contexts that permissions depend on, so that a change of privilege needs no flush. Implicit supervisor accesses

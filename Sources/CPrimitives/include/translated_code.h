@@ -50,6 +50,10 @@ enum { TZ_FOLLOWED_OFTEN = 32 };
 // it and nothing asks for attention, and leaves with TZ_LEFT_BY_STEP otherwise.
 void tz_translated_proceed(void);
 
+// Called by generated code in 64-bit mode where the jump table does not have the target of an indirect jump: R15 is RIP, XOR the
+// salt of its context. With CF clear R13 names the entry that has it now. Other flags are lost.
+void tz_translated_look_up(void);
+
 // Called by generated code. R15 points to a decoded instruction, R13 is the offset of the next one from `code_base`: runs
 // its handler on the state in memory, and returns unless that faulted, or ended the block: then it proceeds. A fault is delivered
 // first.
@@ -57,6 +61,17 @@ void tz_translated_step(void);
 void tz_translated_step_saved(void);
 // The same while the flags are nowhere, since nothing but a fault needs them; `flags_lost` says so.
 void tz_translated_step_lost(void);
+
+// Called by REP MOVS and REP STOS of so many bits in 64-bit mode, with flags saved, R15 and R13 as at `tz_translated_step`: does them,
+// or has the handler do it. The host's flags are lost.
+void tz_translated_move8(void);
+void tz_translated_move16(void);
+void tz_translated_move32(void);
+void tz_translated_move64(void);
+void tz_translated_store8(void);
+void tz_translated_store16(void);
+void tz_translated_store32(void);
+void tz_translated_store64(void);
 
 // Called by generated code where the micro-TLB does not have the page of an access: R15 is the linear address, XOR the tag that it
 // was compared with; R13 is the offset of the entry in `micro_tlb`, and above 16 bits 4096 minus the number of bytes. With CF clear

@@ -117,6 +117,8 @@ struct Lowering {
             operation.kind = .access
             operation.size = i.pointee.width
             if case .movStoreAbsolute = mnemonic { operation.writes = true }
+        case .movs: if repeatsWithoutBase(i, mode) { operation.kind = .move }
+        case .stos: if repeatsWithoutBase(i, mode) { operation.kind = .store }
         case .fnstcw, .fldcw, .fnstsw, .fnstswAX, .fwait: lowerX87Control(mnemonic, &operation)
         default:
             guard let flags = copies(mnemonic, i, memory) else { return }
@@ -131,6 +133,12 @@ struct Lowering {
             default: break
             }
         }
+    }
+
+    /// A string instruction with REP, whose addresses are in registers as they are.
+    private func repeatsWithoutBase(_ i: UnsafeMutablePointer<tz_instruction>, _ mode: BlockMode) -> Bool {
+        mode.width == 8 && i.pointee.flags & UInt8(TZ_INSN_REP | TZ_INSN_REPNE) != 0 && i.pointee.address_mask == .max
+            && i.pointee.segment < UInt8(TZ_FS)
     }
 
     /// The flag use of an instruction that is copied; nil for any other.

@@ -57,6 +57,8 @@ struct Operation {
         case push, pop, leave
         case clearInterrupts, setInterrupts, swapGS
         case jump, jumpIf, call, ret, jumpIndirect, callIndirect
+        /// REP MOVS and REP STOS: a gate of their own executes them, or else the handler.
+        case move, store
         /// The interpreter's handler executes it.
         case step
         /// The same, and the block ends.
@@ -168,7 +170,7 @@ struct Operation {
     /// A handler executes it.
     var isStep: Bool {
         switch kind {
-        case .step, .stepAndLeave, .systemCall, .systemReturn: true
+        case .move, .store, .step, .stepAndLeave, .systemCall, .systemReturn: true
         default: false
         }
     }

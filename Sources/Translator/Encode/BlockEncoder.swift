@@ -22,6 +22,8 @@ struct SlowPath {
     var micro: MicroMiss?
     /// A probe that may have failed because the bytes reach into a second page.
     var span: FailedSpan?
+    /// The jump table has no answer, but a gate may: where to go on then.
+    var found: UnsafeMutablePointer<UInt8>?
 }
 
 /// A probe of the micro-TLB that failed.
@@ -318,6 +320,8 @@ struct BlockEncoder: ~Copyable {
         case .ret: emitReturn(operation)
         case .jumpIndirect: emitJumpIndirect(operation)
         case .callIndirect: emitCallIndirect(operation)
+        case .move: emitCall(of: gates.moves, operation)
+        case .store: emitCall(of: gates.stores, operation)
         case .step: emitStep(operation)
         case .stepAndLeave:
             emitStep(operation)
@@ -476,6 +480,14 @@ struct BlockEncoder: ~Copyable {
         code.jump(to: gate)
     }
 
+    /// A gate for each width of an element, which leaves flags in the state.
+    private mutating func emitCall(of gates: InlineArray<4, UnsafePointer<UInt8>>, _ operation: Operation) {
+        saveFlags()
+        emitGateOperands(operation)
+        code.call(gates[operation.instruction.pointee.width.trailingZeroBitCount])
+        hostFlags = false
+    }
+
     private mutating func emitGateOperands(_ operation: Operation) {
         if counts { code.store(immediate: Int32(operation.remaining), .memory(Host.state, StateLayout.behind)) }
         code.move(Host.address, immediate: UInt64(UInt(bitPattern: operation.instruction)))
@@ -502,6 +514,10 @@ struct BlockEncoder: ~Copyable {
             code.land(slow.displacement)
             if let micro = slow.micro { emitMicroMiss(micro) }
             if let span = slow.span { emitSplit(span, slow) }
+            if let found = slow.found {
+                code.call(gates.lookUp)
+                HostAssembler.patch(code.jump(if: Condition.carryClear), to: found)
+            }
             var flags = slow.flags
             // The handler reads them, or leads elsewhere.
             if flags == .lost, slow.operation.flags.needsFlags || slow.operation.endsBlock,

@@ -78,9 +78,9 @@ extension BlockEncoder {
 
     // MARK: Indirect
 
-    /// Looks up the RIP in R15; the jump table's entry is in R13 afterwards. Leaves by the handler, which does all of the
-    /// instruction's work, where there is none, and when the vCPU's attention is asked for: no entry has the salt that is then
-    /// in force.
+    /// Looks up the RIP in R15; the jump table's entry is in R13 afterwards. Where there is none, a gate may find one; if not, and
+    /// when the vCPU's attention is asked for, leaves by the handler, which does all of the instruction's work. No entry has the
+    /// salt that is in force then.
     private mutating func emitLookup(_ operation: Operation) {
         code.lea(Host.spare, .scaled(Host.address, 2, 0), wide: false)
         code.arithmetic(4, .register(Host.spare), JumpTable.mask, wide: false)
@@ -88,9 +88,10 @@ extension BlockEncoder {
             HostEncoding(0x33, w: true), reg: Host.address,
             .memory(Host.state, StateLayout.jumpSalt(context: mode.context)))
         code.instruction(HostEncoding(0x3b, w: true), reg: Host.address, JumpTable.key)
-        slowPaths.append(
-            SlowPath(
-                displacement: code.jump(if: Condition.notEqual), operation: operation, flags: destroyedFlags))
+        var slow = SlowPath(
+            displacement: code.jump(if: Condition.notEqual), operation: operation, flags: destroyedFlags)
+        if mode.width == 8 { slow.found = code.cursor }
+        slowPaths.append(slow)
         emitHandOverFlags()
     }
 

@@ -2,7 +2,7 @@
 // probe does not settle (misses, page crossings, devices, pages with code) goes out of line, where the interpreter's
 // handler executes the whole instruction, unless a gate can reach the bytes of many that lie in two pages.
 //
-//     mov r13d, r15d; shr r13d, 8; and r13d, 7FF0H    the entry's offset in its table
+//     mov r13d, r15d; shr r13d, 8; and r13d, 0FFF0H   the entry's offset in its table
 //     xor r15, [state + r13 + tag]                    the offset in the page, if the tag is this page
 //     cmp r15, 4096 - size; ja slow                   a page crossing fails here too
 //     add r15, [state + r13 + addend]

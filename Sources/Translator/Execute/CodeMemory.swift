@@ -48,6 +48,7 @@ struct CodeMemory: ~Copyable {
         let exitSaved: UnsafePointer<UInt8>
         let follow: UnsafePointer<UInt8>
         let followSaved: UnsafePointer<UInt8>
+        let lookUp: UnsafePointer<UInt8>
         let proceed: UnsafePointer<UInt8>
         let step: UnsafePointer<UInt8>
         let stepSaved: UnsafePointer<UInt8>
@@ -61,6 +62,9 @@ struct CodeMemory: ~Copyable {
         let splitEnd: UnsafePointer<UInt8>
         let systemCall: UnsafePointer<UInt8>
         let systemReturn: UnsafePointer<UInt8>
+        /// By the binary logarithm of an element's bytes.
+        let moves: InlineArray<4, UnsafePointer<UInt8>>
+        let stores: InlineArray<4, UnsafePointer<UInt8>>
 
         /// Writes them.
         init(_ code: inout HostAssembler) {
@@ -74,6 +78,7 @@ struct CodeMemory: ~Copyable {
             exitSaved = gate(tz_translated_exit_saved)
             follow = gate(tz_translated_follow)
             followSaved = gate(tz_translated_follow_saved)
+            lookUp = gate(tz_translated_look_up)
             proceed = gate(tz_translated_proceed)
             step = gate(tz_translated_step)
             stepSaved = gate(tz_translated_step_saved)
@@ -87,6 +92,14 @@ struct CodeMemory: ~Copyable {
             splitEnd = gate(tz_translated_split_end)
             systemCall = gate(tz_translated_system_call)
             systemReturn = gate(tz_translated_system_return)
+            moves = [
+                gate(tz_translated_move8), gate(tz_translated_move16), gate(tz_translated_move32),
+                gate(tz_translated_move64),
+            ]
+            stores = [
+                gate(tz_translated_store8), gate(tz_translated_store16), gate(tz_translated_store32),
+                gate(tz_translated_store64),
+            ]
         }
     }
 

@@ -106,6 +106,10 @@ struct HostCodeSource {
             guard let label = child.label, let address = child.value as? UnsafePointer<UInt8> else { continue }
             names[UInt(bitPattern: address)] = "gate " + label
         }
+        for n in encoder.gates.moves.indices {
+            names[UInt(bitPattern: encoder.gates.moves[n])] = "gate move\(8 << n)"
+            names[UInt(bitPattern: encoder.gates.stores[n])] = "gate store\(8 << n)"
+        }
         instructionCount = operations.count
         for (number, operation) in operations.enumerated() {
             names[UInt(bitPattern: operation.instruction)] = "instruction \(number)"

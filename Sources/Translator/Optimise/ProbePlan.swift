@@ -176,7 +176,7 @@ struct ProbePlan {
     private mutating func follow(_ operation: Operation) {
         let i = operation.instruction
         switch operation.kind {
-        case .step, .stepAndLeave, .systemCall, .systemReturn:
+        case .move, .store, .step, .stepAndLeave, .systemCall, .systemReturn:
             // A handler may do anything, to where addresses lead too.
             open.removeAll(keepingCapacity: true)
             forget(Operation.allRegisters)

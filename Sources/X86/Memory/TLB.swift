@@ -38,7 +38,7 @@ enum TLB {
     static let supervisorAC = Int(TZ_TLB_SUPERVISOR_AC)
     static let contexts = Int(TZ_TLB_CONTEXTS)
 
-    static let listCapacity = 1024
+    static let listCapacity = 2048
     /// Bits of a filter over the 2-MiB regions that large pages were filled from.
     static let filterBits = 4096
 
