@@ -102,6 +102,11 @@ static GATE void left_by_signal(void) {
     CODE(STATE_OF_JUMP STORE_RAX STORE_FLAGS("exit_arithmetic") STORE_OTHERS "mov $%c[by_signal], %%r13d\n" LEAVE);
 }
 
+GATE void tz_translated_leave_here(void) {
+    CODE(STATE_OF_CALL STORE_RAX STORE_OTHERS
+         "mov -8(%%r8), %%rax\n mov %%rax, %c[exit_address](%%r8)\n mov $%c[by_signal], %%r13d\n" LEAVE);
+}
+
 // Where the handler is, for whoever looks (`ExactPlace`): a block of one instruction, and the instructions before it.
 #define PLACE                                                                                                         \
     "mov %%r15, %c[block_start](%%r8)\n movzbl %c[length](%%r15), %%eax\n sub %%rax, %%r13\n"                           \

@@ -46,6 +46,9 @@ void tz_translated_follow(void);
 void tz_translated_follow_saved(void);
 enum { TZ_FOLLOWED_OFTEN = 32 };
 
+// Called by generated code, with the host's flags lost: leaves it as a signal would where it is called.
+void tz_translated_leave_here(void);
+
 // Jumped to after a handler that has set RIP, with flags saved: goes on with the translation there if the jump table has
 // it and nothing asks for attention, and leaves with TZ_LEFT_BY_STEP otherwise.
 void tz_translated_proceed(void);

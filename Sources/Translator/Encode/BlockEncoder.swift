@@ -157,7 +157,7 @@ struct BlockEncoder: ~Copyable {
     var lastX87: Operation?
 
     /// Where the probe for a group fails, the rest of the trace is there once more with a probe for each access. Otherwise the
-    /// code traps there: most groups never fail.
+    /// code is left there: most groups never fail.
     let hasProbesApart: Bool
     /// Accesses share probes as planned; otherwise each has its own.
     var sharesProbes = true
@@ -213,7 +213,7 @@ struct BlockEncoder: ~Copyable {
         lineEnd = code.cursor
         emitOutOfLine()
         if let atFirstGroup {
-            if hasProbesApart { emitWithoutGroups(operations, atFirstGroup) } else { emitGroupTraps() }
+            if hasProbesApart { emitWithoutGroups(operations, atFirstGroup) } else { emitGroupExits() }
         }
         emitOtherEntries(operations)
     }
@@ -274,8 +274,8 @@ struct BlockEncoder: ~Copyable {
         emitSpan(failed.span, gates.spanRead, gates.spanWrite)
     }
 
-    /// Stops before the operation whose probe for a group has failed.
-    private mutating func emitGroupTraps() {
+    /// Leaves before the operation whose probe for a group has failed.
+    private mutating func emitGroupExits() {
         for failed in failedGroups {
             emitFailure(failed)
             let operation = trace[failed.index]
@@ -283,7 +283,7 @@ struct BlockEncoder: ~Copyable {
                 Site(
                     host: UnsafePointer(code.cursor), offset: operation.offset, flags: failed.flags,
                     behind: operation.remaining, isFailedGroup: true))
-            code.trap()
+            code.call(gates.leaveHere)
         }
     }
 

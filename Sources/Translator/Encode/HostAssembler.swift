@@ -309,9 +309,6 @@ struct HostAssembler {
         Self.patch(cursor - 4, to: target)
     }
 
-    /// ud2
-    mutating func trap() { bytes(0x0f, 0x0b) }
-
     // MARK: Flags
 
     /// lahf; seto al

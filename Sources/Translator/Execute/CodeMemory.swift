@@ -46,6 +46,7 @@ struct CodeMemory: ~Copyable {
     struct Gates {
         let exit: UnsafePointer<UInt8>
         let exitSaved: UnsafePointer<UInt8>
+        let leaveHere: UnsafePointer<UInt8>
         let follow: UnsafePointer<UInt8>
         let followSaved: UnsafePointer<UInt8>
         let lookUp: UnsafePointer<UInt8>
@@ -76,6 +77,7 @@ struct CodeMemory: ~Copyable {
             }
             exit = gate(tz_translated_exit)
             exitSaved = gate(tz_translated_exit_saved)
+            leaveHere = gate(tz_translated_leave_here)
             follow = gate(tz_translated_follow)
             followSaved = gate(tz_translated_follow_saved)
             lookUp = gate(tz_translated_look_up)

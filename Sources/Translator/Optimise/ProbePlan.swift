@@ -1,7 +1,7 @@
 // Sharing probes: accesses of a block to [base + index × scale + displacement] with the same base and index and different
 // displacements mostly lie in one page. The first of them probes the TLB for the bytes of all, and the others use the host
 // address that it found. Where the bytes do not lie in one page, or the page does not permit all of the accesses, the
-// code traps, and next time goes on in a second version, in which every access has a probe of its own.
+// code is left, and next time goes on in a second version, in which every access has a probe of its own.
 //
 // What base and index are is followed along the block: a register's value is an unknown, numbered, plus a constant.
 
