@@ -17,6 +17,8 @@ final class Translator {
     let jumps: JumpTable
     @exclusivity(unchecked) var index: TranslationIndex
     @exclusivity(unchecked) var operations: [Operation] = []
+    /// What the last encoder has left.
+    @exclusivity(unchecked) private var room = BlockEncoder.Room()
     /// The operations of the trace whose flags were worked out last.
     @exclusivity(unchecked) var recovered: (trace: UnsafeMutablePointer<Block>?, operations: [Operation]) = (nil, [])
     /// What holds until addresses lead elsewhere.
@@ -180,7 +182,8 @@ final class Translator {
         times.end(.lower)
         var encoder = BlockEncoder(
             at: code.next, gates: code.gates, mode: BlockMode(block.pointee.mode), counts: counts,
-            firstLink: code.linkCount, hasProbesApart: block.pointee.failures >= Self.tolerated)
+            firstLink: code.linkCount, hasProbesApart: block.pointee.failures >= Self.tolerated,
+            room: takeRoom())
         if let journal {
             encoder.marks = []
             encoder.executions = journal.nextCounter
@@ -220,8 +223,15 @@ final class Translator {
             ObjectIdentifier(self), host: UInt(bitPattern: code.executable(landing)),
             size: encoder.code.cursor - landing,
             linear: linear, isUser: translation.pointee.isUser)
+        room = encoder.leaveRoom()
         times.end(.encode)
         return translation
+    }
+
+    private func takeRoom() -> BlockEncoder.Room {
+        var taken = BlockEncoder.Room()
+        swap(&taken, &room)
+        return taken
     }
 
     /// Runs generated code from a block on, and sees to what it was left for.

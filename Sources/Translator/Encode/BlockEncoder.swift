@@ -106,8 +106,8 @@ struct BlockEncoder: ~Copyable {
 
     var hostFlags = true
     var savedFlags = false
-    var slowPaths: [SlowPath] = []
-    var edges: [Edge] = []
+    var slowPaths: [SlowPath]
+    var edges: [Edge]
     /// The registers from which the flags follow at the lookup at hand; 0 if they are in the state.
     var lookupRegisters: UInt16 = 0
     /// Jumps to where flags are saved before a lookup's target is entered.
@@ -117,8 +117,8 @@ struct BlockEncoder: ~Copyable {
         var producer: FlagProducer
     }
 
-    var flagRescues: [FlagRescue] = []
-    var sites: [Site] = []
+    var flagRescues: [FlagRescue]
+    var sites: [Site]
     /// Retired instructions are counted, and a budget ends the run.
     let counts: Bool
 
@@ -174,7 +174,7 @@ struct BlockEncoder: ~Copyable {
         var span: FailedSpan
     }
 
-    var failedGroups: [FailedGroup] = []
+    var failedGroups: [FailedGroup]
     /// How much further the guest's stack pointer is than its host register says.
     var stackLag: Int32 = 0
     /// The index of the operation at hand.
@@ -183,11 +183,27 @@ struct BlockEncoder: ~Copyable {
     /// From what lost flags can be made anew.
     var producer = FlagProducer.none
     private(set) var isLast = false
-    private var budgetEnds: [(displacement: UnsafeMutablePointer<UInt8>, block: UnsafeMutablePointer<Block>)] = []
+    /// Jumps to where a budget ends within a block.
+    struct BudgetEnd {
+        var displacement: UnsafeMutablePointer<UInt8>
+        var block: UnsafeMutablePointer<Block>
+    }
+
+    private var budgetEnds: [BudgetEnd]
+
+    /// The arrays of an encoder, for the next one: no trace is worth an allocation.
+    struct Room {
+        var slowPaths: [SlowPath] = []
+        var edges: [Edge] = []
+        var flagRescues: [FlagRescue] = []
+        var sites: [Site] = []
+        var failedGroups: [FailedGroup] = []
+        var budgetEnds: [BudgetEnd] = []
+    }
 
     init(
         at start: UnsafeMutablePointer<UInt8>, gates: CodeMemory.Gates, mode: BlockMode, counts: Bool, firstLink: Int,
-        hasProbesApart: Bool
+        hasProbesApart: Bool, room: consuming Room = Room()
     ) {
         code = HostAssembler(at: start)
         lineEnd = start
@@ -197,8 +213,27 @@ struct BlockEncoder: ~Copyable {
         self.gates = gates
         self.mode = mode
         self.hasProbesApart = hasProbesApart
+        slowPaths = room.slowPaths
+        edges = room.edges
+        flagRescues = room.flagRescues
+        sites = room.sites
+        failedGroups = room.failedGroups
+        budgetEnds = room.budgetEnds
         readTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_READ), context: mode.context))
         writeTable = Int32(SoftwareCPU.tlbTable(Int(TZ_TLB_WRITE), context: mode.context))
+    }
+
+    /// Ends the encoder.
+    consuming func leaveRoom() -> Room {
+        slowPaths.removeAll(keepingCapacity: true)
+        edges.removeAll(keepingCapacity: true)
+        flagRescues.removeAll(keepingCapacity: true)
+        sites.removeAll(keepingCapacity: true)
+        failedGroups.removeAll(keepingCapacity: true)
+        budgetEnds.removeAll(keepingCapacity: true)
+        return Room(
+            slowPaths: slowPaths, edges: edges, flagRescues: flagRescues, sites: sites, failedGroups: failedGroups,
+            budgetEnds: budgetEnds)
     }
 
     /// Encodes the operations.
@@ -437,17 +472,17 @@ struct BlockEncoder: ~Copyable {
         code.move(Host.spare, Host.rax)
         code.flagsIntoAX()
         code.arithmetic(0, .memory(Host.state, StateLayout.counted), Int32(block.pointee.count))
-        budgetEnds.append((code.jump(if: Condition.greater), block))
+        budgetEnds.append(BudgetEnd(displacement: code.jump(if: Condition.greater), block: block))
         code.flagsFromAX()
         code.move(Host.rax, Host.spare)
     }
 
     private mutating func emitBudgetEnds() {
-        for (displacement, block) in budgetEnds {
-            code.land(displacement)
+        for end in budgetEnds {
+            code.land(end.displacement)
             code.flagsFromAX()
             code.move(Host.rax, Host.spare)
-            code.move(Host.address, immediate: UInt64(UInt(bitPattern: block)))
+            code.move(Host.address, immediate: UInt64(UInt(bitPattern: end.block)))
             code.move32(Host.spare, immediate: UInt32(TZ_LEFT_BY_BUDGET))
             code.jump(to: gates.exit)
         }

@@ -69,6 +69,9 @@ struct ProbePlan {
     /// Sets `shared` of every operation.
     static func apply(to operations: inout [Operation]) {
         var plan = ProbePlan()
+        plan.groups.reserveCapacity(operations.count)
+        plan.open.reserveCapacity(operations.count)
+        plan.members.reserveCapacity(operations.count)
         for index in operations.indices {
             operations[index].shared = nil
             plan.note(operations[index], at: index)
