@@ -14,7 +14,7 @@
 // Offsets as assembly operands.
 #define AT(name, field) [name] "i"(offsetof(tz_cpu, field))
 #define OFFSETS                                                                                                       \
-    AT(arithmetic, arithmetic), AT(rip, rip), AT(block_end, block_end), AT(block_start, block_start),                 \
+    AT(arithmetic, arithmetic), AT(system_flags, system_flags), AT(rip, rip), AT(block_end, block_end), AT(block_start, block_start),                 \
         AT(block_rip, block_rip), AT(instructions, instructions), AT(counted, translated.counted),                    \
         AT(limit, translated.limit), AT(behind, translated.behind), AT(fault, fault_pending), AT(mxcsr, mxcsr),       \
         AT(vector, vector), AT(gates, fpu_gates), AT(code_base, translated.code_base),                                \
@@ -236,6 +236,13 @@ BY_ASSEMBLY static uint64_t look_up(tz_cpu *state, uint64_t mixed) {
 
 GATE void tz_translated_look_up(void) {
     CODE(CALL_C("call tz_translated_looked_up\n mov %%rax, %%r13\n") "sub $1, %%r13\n ret\n");
+}
+
+// RFLAGS without RF and VM. Of the arithmetic flags as LAHF and SETO leave them, OF is bit 0 and the others are the second byte.
+GATE void tz_translated_flags(void) {
+    CODE("push %%rax\n movzwl 16+%c[arithmetic](%%rsp), %%eax\n mov %%eax, %%r13d\n shr $8, %%eax\n and $0xd5, %%eax\n"
+         "and $1, %%r13d\n shl $11, %%r13d\n or %%rax, %%r13\n or 16+%c[system_flags](%%rsp), %%r13\n"
+         "and $~0x30000, %%r13\n pop %%rax\n ret\n");
 }
 
 GATE void tz_translated_nothing_to_load(void) { CODE("ret\n"); }

@@ -25,7 +25,7 @@ import Testing
                 "executed ", "links in: 0x", "(linked)", "guest code", "dec ecx", "operations after lowering",
                 "access flags=writes size=4", "jumpIf", "operations after flag plan", "host code",
                 "the way in for indirect jumps", "{code_base}", "add eax, dword ptr [r15]", "out of line",
-                "call gate step", "jumps that are not linked", "jmp gate exit",
+                "call gate leaveHere", "jumps that are not linked", "jmp gate exit",
             ], in: text)
         #expect(missing == nil, "\(missing ?? "")\n\(text)")
         // A loop of twenty million rounds, of which the first few were interpreted.

@@ -65,6 +65,9 @@ void tz_translated_step_saved(void);
 // The same while the flags are nowhere, since nothing but a fault needs them; `flags_lost` says so.
 void tz_translated_step_lost(void);
 
+// Called by PUSHF, with flags saved: R13 is what it pushes. The host's flags are lost.
+void tz_translated_flags(void);
+
 // Called by REP MOVS and REP STOS of so many bits in 64-bit mode, with flags saved, R15 and R13 as at `tz_translated_step`: does them,
 // or has the handler do it. The host's flags are lost.
 void tz_translated_move8(void);

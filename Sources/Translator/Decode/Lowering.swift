@@ -102,6 +102,9 @@ struct Lowering {
         case .nop, .prefetch, .cldemote: operation.kind = .nothing
         case .lea: operation.kind = .lea
         case .push: if isSized { operation.kind = .push }
+        case .pushf where wide && mode.width == 8:
+            operation.kind = .pushFlags
+            operation.flags = .reads
         case .pop: if wide || isSized && i.pointee.rm != 32, !memory { operation.kind = .pop }
         case .leave: if wide { operation.kind = .leave }
         case .jmp: if wide { operation.kind = .jump }

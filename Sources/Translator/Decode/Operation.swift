@@ -54,7 +54,7 @@ struct Operation {
         /// Copied, element by element.
         case gather
         case lea
-        case push, pop, leave
+        case push, pushFlags, pop, leave
         case clearInterrupts, setInterrupts, swapGS
         case jump, jumpIf, call, ret, jumpIndirect, callIndirect
         /// REP MOVS and REP STOS: a gate of their own executes them, or else the handler.
@@ -144,12 +144,17 @@ struct Operation {
     /// Whether a fault may show the guest the flags that the operation found.
     var mayFault: Bool {
         switch kind {
-        case .access, .gather, .push, .pop, .leave, .call, .ret, .jumpIndirect, .callIndirect: true
+        case .access, .gather, .push, .pushFlags, .pop, .leave, .call, .ret, .jumpIndirect, .callIndirect: true
         default: maySignal
         }
     }
     /// It may overwrite code, behind which generated code is left.
-    var mayEndBlock: Bool { writes || kind == .push || kind == .call || kind == .callIndirect }
+    var mayEndBlock: Bool {
+        switch kind {
+        case .push, .pushFlags, .call, .callIndirect: true
+        default: writes
+        }
+    }
     /// The flags before the operation must be in the host's for it.
     var takesFlags: Bool { flags.needsFlags || flags == .mixes && keepsFlags }
     /// A native instruction whose memory operand is written and not read.

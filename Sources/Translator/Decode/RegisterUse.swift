@@ -14,7 +14,7 @@ extension Operation {
         switch kind {
         case .nothing, .clearInterrupts, .setInterrupts, .swapGS, .jump, .jumpIf, .jumpIndirect, .gather: return 0
         case .lea: return mask(i.pointee.reg)
-        case .push, .call, .callIndirect, .ret: return 1 << 4
+        case .push, .pushFlags, .call, .callIndirect, .ret: return 1 << 4
         case .pop: return 1 << 4 | mask(i.pointee.rm)
         case .leave: return 1 << 4 | 1 << 5
         case .compute, .access: break
@@ -39,7 +39,7 @@ extension Operation {
         let i = instruction
         let width = Int32(i.pointee.width)
         switch kind {
-        case .push, .call, .callIndirect: return -width
+        case .push, .pushFlags, .call, .callIndirect: return -width
         case .pop: return i.pointee.rm / 8 == 4 ? nil : width
         case .ret:
             let releases = i.pointee.form == OperandForm.i.rawValue

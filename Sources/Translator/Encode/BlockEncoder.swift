@@ -344,6 +344,7 @@ struct BlockEncoder: ~Copyable {
         case .gather: emitGather(operation)
         case .lea: emitLEA(operation)
         case .push: emitPush(operation)
+        case .pushFlags: emitPushFlags(operation)
         case .pop: emitPop(operation)
         case .leave: emitLeave(operation)
         case .clearInterrupts: emitClearInterrupts(operation)

@@ -257,6 +257,16 @@ extension BlockEncoder {
         emitMoveStackPointer(-Int32(width))
     }
 
+    mutating func emitPushFlags(_ operation: Operation) {
+        saveFlags()
+        emitReachPushed(operation)
+        code.call(gates.flags)
+        code.noteWrite(Host.spare)
+        hostFlags = false
+        code.store(Host.spare, operand)
+        emitMoveStackPointer(-Int32(operation.instruction.pointee.width))
+    }
+
     private mutating func emitStoreImmediate(_ value: Int32, width: UInt8) {
         var encoding = HostEncoding(0xc7, w: width == 8)
         encoding.operandSize = width == 2

@@ -61,6 +61,7 @@ struct CodeMemory: ~Copyable {
         let splitRead: UnsafePointer<UInt8>
         let splitWrite: UnsafePointer<UInt8>
         let splitEnd: UnsafePointer<UInt8>
+        let flags: UnsafePointer<UInt8>
         let systemCall: UnsafePointer<UInt8>
         let systemReturn: UnsafePointer<UInt8>
         /// By the binary logarithm of an element's bytes.
@@ -92,6 +93,7 @@ struct CodeMemory: ~Copyable {
             splitRead = gate(tz_translated_split_read)
             splitWrite = gate(tz_translated_split_write)
             splitEnd = gate(tz_translated_split_end)
+            flags = gate(tz_translated_flags)
             systemCall = gate(tz_translated_system_call)
             systemReturn = gate(tz_translated_system_return)
             moves = [

@@ -103,7 +103,7 @@ struct ProbePlan {
         case .access:
             guard !operation.usesX87, let (key, offset) = address(operation) else { return }
             add(index, key, offset, size: Int64(operation.size), writes: operation.writes)
-        case .push where i.pointee.flags & UInt8(TZ_INSN_MEMORY) == 0, .call, .callIndirect:
+        case .push where i.pointee.flags & UInt8(TZ_INSN_MEMORY) == 0, .pushFlags, .call, .callIndirect:
             addStack(operation, at: index, 4, -Int64(i.pointee.width), writes: true)
         case .pop where i.pointee.rm / 8 != 4, .ret: addStack(operation, at: index, 4, 0, writes: false)
         case .leave: addStack(operation, at: index, 5, 0, writes: false)
@@ -184,7 +184,7 @@ struct ProbePlan {
             open.removeAll(keepingCapacity: true)
             forget(Operation.allRegisters)
         case .swapGS: open.removeAll { groups[$0].key.segment == UInt8(TZ_GS) }
-        case .push, .call, .callIndirect: move(4, by: -Int64(i.pointee.width))
+        case .push, .pushFlags, .call, .callIndirect: move(4, by: -Int64(i.pointee.width))
         case .pop:
             move(4, by: Int64(i.pointee.width))
             forget(1 << UInt16(i.pointee.rm / 8))
