@@ -20,7 +20,8 @@ final class Translator {
     /// What the last encoder has left.
     @exclusivity(unchecked) private var room = BlockEncoder.Room()
     /// The operations of the trace whose flags were worked out last.
-    @exclusivity(unchecked) var recovered: (trace: UnsafeMutablePointer<Block>?, operations: [Operation]) = (nil, [])
+    @exclusivity(unchecked) var recovered: (trace: UnsafeMutablePointer<Block>?, count: Int, operations: [Operation]) =
+        (nil, 0, [])
     /// What holds until addresses lead elsewhere.
     @exclusivity(unchecked) var mobility = Mobility()
     @exclusivity(unchecked) var statistics = TranslationStatistics()
@@ -339,7 +340,9 @@ final class Translator {
         case .saved: break
         case .lost: recoverFlags(at: site)
         }
-        guard limit != state.pointee.instructions, tz_atomic_load(&state.pointee.attention) == 0 else { return nil }
+        guard limit != state.pointee.instructions else { return nil }
+        // Behind STI nothing may come in before the next instruction is done, which a failed group may have been left at.
+        guard site.isFailedGroup || tz_atomic_load(&state.pointee.attention) == 0 else { return nil }
         cpu.interpretInstruction()
         return nil
     }

@@ -47,9 +47,11 @@ extension Translator {
 
     /// Has the operations of a trace in `recovered`: faults come again and again from the same.
     private func recall(_ trace: Trace) {
-        guard recovered.trace != trace[0] else { return }
+        // A block may be translated again, and its trace be longer then.
+        guard recovered.trace != trace[0] || recovered.count != trace.count else { return }
         lowering.lower(trace, into: &recovered.operations)
         recovered.trace = trace[0]
+        recovered.count = trace.count
     }
 
     /// The same for an instruction that a signal stopped.

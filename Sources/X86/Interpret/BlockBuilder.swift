@@ -42,9 +42,9 @@ extension SoftwareCPU {
     private func remember(
         _ block: UnsafeMutablePointer<Block>, _ linear: UInt64, _ context: UInt64
     ) -> UnsafeMutablePointer<Block>? {
+        noteJump(linear, second: nextPage(linear), block)
         if block.pointee.mayStop { return stopsAtBreakpoint(linear) ? nil : block }
         jumpCache.insert(block, at: linear, context: context)
-        noteJump(linear, second: nextPage(linear), block)
         return block
     }
 

@@ -167,7 +167,11 @@ final class CodeCache {
     func removeAll() {
         guard blockCount > 0 else { return }
         pages.removeAll(keepingCapacity: true)
-        buckets.update(repeating: nil, count: Self.bucketCount)
+        if blockCount < Self.bucketCount / 8 {
+            for n in 0..<blockCount { buckets[Self.bucket(blocks[n].address, blocks[n].mode)] = nil }
+        } else {
+            buckets.update(repeating: nil, count: Self.bucketCount)
+        }
         blockCount = 0
         instructionCount = 0
     }

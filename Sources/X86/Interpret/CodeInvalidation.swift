@@ -122,11 +122,9 @@ extension SoftwareCPU {
 
     /// One 4-KiB page may, likewise.
     func reviewJumps(page linear: UInt64) {
-        let cpu = CPU(state)
         forgetJumps(
-            user: !jumpPages.user.stillLeads(linear) { cpu.fetchLeads($0, to: $1, context: TLB.user) },
-            supervisor: !jumpPages.supervisor.stillLeads(linear) { cpu.fetchLeads($0, to: $1, context: TLB.supervisor) }
-        )
+            user: !jumpPages.user.stillLeads(linear, userLeads),
+            supervisor: !supervisorLeads { jumpPages.supervisor.stillLeads(linear, $0) })
     }
 
     /// One may as soon as the handler of its fault says so, which need not flush it. Returns true if code was found there.
@@ -138,11 +136,26 @@ extension SoftwareCPU {
     }
 
     private func reviewJumps(user: Bool, supervisor: Bool) {
-        let cpu = CPU(state)
         forgetJumps(
-            user: user && !jumpPages.user.stillLead { cpu.fetchLeads($0, to: $1, context: TLB.user) },
-            supervisor: supervisor
-                && !jumpPages.supervisor.stillLead { cpu.fetchLeads($0, to: $1, context: TLB.supervisor) })
+            user: user && !jumpPages.user.stillLead(userLeads),
+            supervisor: supervisor && !supervisorLeads { jumpPages.supervisor.stillLead($0) })
+    }
+
+    private func userLeads(_ linear: UInt64, _ physical: UInt64) -> Bool {
+        CPU(state).fetchLeads(linear, to: physical, context: TLB.user) != nil
+    }
+
+    /// The answer to a question about supervisor pages.
+    private func supervisorLeads(_ ask: (_ leads: (UInt64, UInt64) -> Bool) -> Bool) -> Bool {
+        var areGlobal = true
+        let answer = ask { linear, physical in
+            guard let page = CPU(state).fetchLeads(linear, to: physical, context: TLB.supervisor) else { return false }
+            if !page.isGlobal { areGlobal = false }
+            return true
+        }
+        // They may have been when they were found.
+        if !areGlobal { jumpPages.supervisorIsGlobal = false }
+        return answer
     }
 
     private func forgetJumps(user: Bool, supervisor: Bool) {

@@ -24,6 +24,20 @@ struct MemorySlot {
         host + Int(truncatingIfNeeded: address &- base)
     }
 
+    /// How many pages of the host's memory are asked for together: whoever writes to one will most often write to its neighbours,
+    /// and a page fault of the host for each takes several times as long.
+    private static let portion = 16
+
+    /// A page is about to be written for the first time, as far as is known: has its portion ready if nothing there was written yet.
+    func prepareHost(page: Int) {
+        let first = page & ~(Self.portion - 1)
+        guard first + Self.portion <= Int(size >> 12),
+            (first..<first + Self.portion).allSatisfy({ tz_load8(dirty + $0) == 0 })
+        else { return }
+        // Nothing is lost if the host does not.
+        _ = tz_populate(host + first << 12, Self.portion << 12, 1)
+    }
+
     fileprivate func release() {
         free(code)
         free(codeLines)

@@ -62,9 +62,14 @@ extension CPU {
 
     /// Whether the tables lead a fetch at `linear` to the page at `physical`, and say that they were used for it: a processor may
     /// have that translation from now on, without setting any flag (SDM volume 3, section 4.10.2.3).
-    func fetchLeads(_ linear: UInt64, to physical: UInt64, context: Int) -> Bool {
-        guard let found = walkAhead(linear, .fetch, context: context) else { return false }
-        return (found.physical ^ physical) >> 12 == 0
+    /// Returns the translation.
+    func fetchLeads(_ linear: UInt64, to physical: UInt64, context: Int) -> PageTranslation? {
+        guard let found = walkAhead(linear, .fetch, context: context), (found.physical ^ physical) >> 12 == 0 else {
+            return nil
+        }
+        // What has been found rests on it as on an entry of the TLB: INVLPG for another part of it is for this one too.
+        if found.shift > 12 { noteLargePage(linear, shift: found.shift) }
+        return found
     }
 
     /// The translation for an access that nobody has asked for yet: nil where it would fault or set a flag.

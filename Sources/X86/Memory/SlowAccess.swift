@@ -221,6 +221,7 @@ extension CPU {
         let number = slot.pointee.page(page.physical)
         if slot.pointee.readOnly || tz_load32(slot.pointee.code + number) != 0 { return }
         if access == .write {
+            if tz_load8(slot.pointee.dirty + number) == 0 { slot.pointee.prepareHost(page: number) }
             tz_store8(slot.pointee.dirty + number, 1)
             fillTLB(TLB.write, context: context, linear: linear, host: host, page)
         } else if page.writesFreely && tz_load8(slot.pointee.dirty + number) != 0 {

@@ -154,19 +154,20 @@ extension CPU {
         if old.tag == tag, old.addend != entry.addend { clearMicroTLB(page: linear) }
         state.pointee.tlb[index] = entry
         if kind == TLB.fetch { fetchPhysical[context &* TLB.entries &+ Self.tlbSlot(linear)] = page.physical & ~0xfff }
-        let bookkeeping = translation
         var attributes: UInt8 = page.isGlobal ? TLB.global : 0
         if page.shift > 12 {
-            attributes |= TLB.large
-            let bit = Self.filterBit(linear)
-            largeFilter[bit >> 6] |= 1 << UInt64(bit & 63)
-            if page.shift > 22 {
-                attributes |= TLB.gigantic
-                bookkeeping.pointee.gigantic |= 1 << Self.giganticBit(linear)
-            }
+            attributes |= page.shift > 22 ? TLB.large | TLB.gigantic : TLB.large
+            noteLargePage(linear, shift: page.shift)
         }
         entryAttributes[index] = attributes
         if !page.isGlobal { noteForgettable(index) }
+    }
+
+    /// Notes that something is known of a part of a large page.
+    func noteLargePage(_ linear: UInt64, shift: UInt64) {
+        let bit = Self.filterBit(linear)
+        largeFilter[bit >> 6] |= 1 << UInt64(bit & 63)
+        if shift > 22 { translation.pointee.gigantic |= 1 << Self.giganticBit(linear) }
     }
 
     /// Notes that an entry that is not global was filled.

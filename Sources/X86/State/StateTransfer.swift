@@ -90,8 +90,8 @@ extension SoftwareCPU {
         state.pointee.activity = UInt8(Self.activities.firstIndex(of: neutral.activity) ?? 0)
         state.pointee.fault_pending = 0
         if !afterINIT { localAPIC.importState(neutral.localAPIC) }
-        cpu.flushTLB()
         forgetJumps()
+        cpu.flushTLB()
         cpu.refreshDerivedState()
         if let pending = neutral.pendingException {
             state.pointee.fault_vector = pending.vector

@@ -84,6 +84,8 @@ extension CPU {
         state.pointee.cr0 = new
         state.pointee.efer = efer
         refreshFPUGates()
+        // Nothing that was found outside of paging, or in another kind of it, leads where it led.
+        if (old ^ new) & (CR0.pg | CR0.pe) != 0 { owner.forgetJumps() }
         if (old ^ new) & (CR0.pg | CR0.pe | CR0.wp) != 0 { flushTLB() }
         refreshDerivedState()
     }
