@@ -86,13 +86,11 @@ void tz_translated_store64(void);
 void tz_translated_micro_read(void);
 void tz_translated_micro_write(void);
 
-// Called by generated code where a probe fails for bytes that may reach into a second page: R15 is the linear address, R13 their
+// Called by generated code where a probe fails for bytes that may reach into a second page, or whose page the TLB does not have: R15 is the linear address, R13 their
 // number, 1 to 4096. With CF clear R15 is the host address of them all; with CF set they can't be reached without a fault or a
 // flag in the page tables, or their pages are not neighbours in the host's memory. R15, R13 and the other flags are lost.
 void tz_translated_span_read(void);
 void tz_translated_span_write(void);
-
-// Likewise where the TLB has no such page, which is looked up first.
 
 // The same for at most 64 bytes that one instruction reads, or writes and does not read. Pages that are not neighbours do too: R15
 // is the address of a copy then. Behind the instruction that writes, `split_end` is called, which carries the bytes home.

@@ -11,7 +11,7 @@ struct JumpPages {
 
 /// Linear pages, and the guest-physical pages that they led to.
 package struct FoundPages {
-    /// A kernel has less than this; walking the tables for so many takes less time than finding the code anew.
+    /// 16 MiB of code: more is not trusted over a flush, so that there is a bound to what one takes.
     package static let maximum = 4096
 
     /// Physical addresses of pages by linear ones.
